@@ -1,0 +1,5 @@
+"""airflow-train: a training script becomes an Airflow task."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
