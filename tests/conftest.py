@@ -1,0 +1,109 @@
+"""What every test gets: an environment of its own, odd paths to prove things on, and engines that CI must have.
+
+Tests below `tests/airflow` share one Airflow home per process, made by that folder's own conftest, so the
+environment is left alone there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
+ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "python38", "s3")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Airflow takes 10 s to wake up in a process, so one worker gets all tests that need it."""
+    for item in items:
+        if _needs_airflow_home(item):
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where engines are required (CI), a test that needs one fails instead of being skipped."""
+    report = yield
+    engines = [name for name in ENGINE_MARKERS if item.get_closest_marker(name)]
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and engines
+        and os.environ.get("AIRFLOW_TRAIN_REQUIRE_ENGINES")
+    ):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{', '.join(engines)} is required here (AIRFLOW_TRAIN_REQUIRE_ENGINES): {reason}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(request: pytest.FixtureRequest) -> None:
+    """No option of whoever runs the tests reaches them, and nothing is written outside a temporary folder."""
+    if _needs_airflow_home(request.node):
+        return
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    home = request.getfixturevalue("tmp_path_factory").mktemp("airflow-home")
+    for name in list(os.environ):
+        if name.startswith(("AIRFLOW_", "TRAIN_RUN_")) and name != "AIRFLOW_TRAIN_REQUIRE_ENGINES":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    monkeypatch.setenv("AIRFLOW_TRAIN_STORE", str(home / "store"))
+
+
+@pytest.fixture
+def store_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run store whose path has spaces, an umlaut and characters that URLs and globs give a meaning."""
+    uri = str(tmp_path / "Läufe & store #1 [ä] 100%")
+    monkeypatch.setenv("AIRFLOW_TRAIN_STORE", uri)
+    return uri
+
+
+@pytest.fixture
+def sources() -> Path:
+    """Folder of tiny real training scripts, named after what they do."""
+    return TESTS / "sources"
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of this repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def python38() -> str:
+    """Path of a Python 3.8 interpreter, the oldest the runtime supports. Mark the test `python38`."""
+    candidates = [os.environ.get("TRAIN_TEST_PYTHON38") or "", *_python38_candidates()]
+    for candidate in filter(None, candidates):
+        if _is_python38(candidate):
+            return candidate
+    pytest.skip("no Python 3.8: neither TRAIN_TEST_PYTHON38, python3.8 on PATH, pyenv's nor uv's")
+
+
+def _python38_candidates() -> Iterator[str]:
+    home = Path.home()
+    yield from (str(Path(folder, "python3.8")) for folder in os.get_exec_path())
+    for pattern in (
+        ".pyenv/versions/3.8.*/bin/python3.8",
+        ".local/share/uv/python/cpython-3.8.*/bin/python3.8",
+    ):
+        yield from map(str, sorted(home.glob(pattern)))
+
+
+def _is_python38(executable: str) -> bool:
+    import subprocess
+
+    if not os.access(executable, os.X_OK):
+        return False
+    question = "import sys; print(sys.version_info[:2])"
+    answer = subprocess.run([executable, "-c", question], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() == "(3, 8)"
+
+
+def _needs_airflow_home(item: pytest.Item) -> bool:
+    return TESTS / "airflow" in item.path.parents
