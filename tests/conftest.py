@@ -7,7 +7,7 @@ environment is left alone there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +25,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where engines are required (CI), a test that needs one fails instead of being skipped."""
     report = yield
     engines = [name for name in ENGINE_MARKERS if item.get_closest_marker(name)]
-    if (
-        report.skipped
-        and not hasattr(report, "wasxfail")
-        and engines
-        and os.environ.get("AIRFLOW_TRAIN_REQUIRE_ENGINES")
-    ):
+    required = os.environ.get("AIRFLOW_TRAIN_REQUIRE_ENGINES") and not hasattr(report, "wasxfail")
+    if report.skipped and engines and required:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{', '.join(engines)} is required here (AIRFLOW_TRAIN_REQUIRE_ENGINES): {reason}"
@@ -49,7 +45,7 @@ def clean_environment(request: pytest.FixtureRequest) -> None:
     monkeypatch = request.getfixturevalue("monkeypatch")
     home = request.getfixturevalue("tmp_path_factory").mktemp("airflow-home")
     for name in list(os.environ):
-        if name.startswith(("AIRFLOW_", "TRAIN_RUN_")) and name != "AIRFLOW_TRAIN_REQUIRE_ENGINES":
+        if name.startswith("AIRFLOW_") and name != "AIRFLOW_TRAIN_REQUIRE_ENGINES":
             monkeypatch.delenv(name)
     monkeypatch.setenv("AIRFLOW_HOME", str(home))
     monkeypatch.setenv("AIRFLOW_TRAIN_STORE", str(home / "store"))
@@ -78,21 +74,18 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def python38() -> str:
     """Path of a Python 3.8 interpreter, the oldest the runtime supports. Mark the test `python38`."""
-    candidates = [os.environ.get("TRAIN_TEST_PYTHON38") or "", *_python38_candidates()]
+    candidates = [os.environ.get("PYTHON38") or "", *_python38_candidates()]
     for candidate in filter(None, candidates):
         if _is_python38(candidate):
             return candidate
-    pytest.skip("no Python 3.8: neither TRAIN_TEST_PYTHON38, python3.8 on PATH, pyenv's nor uv's")
+    pytest.skip("no Python 3.8: neither PYTHON38, python3.8 on PATH, pyenv's nor uv's")
 
 
 def _python38_candidates() -> Iterator[str]:
     home = Path.home()
     yield from (str(Path(folder, "python3.8")) for folder in os.get_exec_path())
-    for pattern in (
-        ".pyenv/versions/3.8.*/bin/python3.8",
-        ".local/share/uv/python/cpython-3.8.*/bin/python3.8",
-    ):
-        yield from map(str, sorted(home.glob(pattern)))
+    for pattern in (".pyenv/versions/3.8.*", ".local/share/uv/python/cpython-3.8.*"):
+        yield from map(str, sorted(home.glob(f"{pattern}/bin/python3.8")))
 
 
 def _is_python38(executable: str) -> bool:
