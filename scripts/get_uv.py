@@ -79,7 +79,9 @@ def _locked(lock: Path) -> tuple[str, frozenset[str]]:
 
 def _version(program: str) -> tuple[int, ...]:
     try:
-        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30)
+        answer = subprocess.run(
+            [program, "--version"], check=False, capture_output=True, text=True, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     numbers = re.match(r"uv (\d+)\.(\d+)", answer.stdout)
@@ -110,7 +112,9 @@ def _by_pip(version: str, hashes: frozenset[str], folder: Path, environment: dic
         str(folder / "uv"),
     ]
     command = [sys.executable, "-m", "pip", "install", *options, "-r", str(wanted)]
-    answer = subprocess.run(command, env=environment | {"PIP_USER": "0"}, capture_output=True, text=True)
+    answer = subprocess.run(
+        command, env=environment | {"PIP_USER": "0"}, check=False, capture_output=True, text=True
+    )
     if answer.returncode:
         raise Unavailable("pip: " + (answer.stderr.strip().splitlines() or ["failed"])[-1])
     return folder / "uv" / "bin" / "uv"

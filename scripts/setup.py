@@ -51,7 +51,7 @@ def main() -> int:
 
 def _wanted() -> str:
     """Digest of everything that decides what `.venv` holds."""
-    digest = hashlib.sha256(f"{sys.version} {_base_python()} {ROOT}".encode())
+    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
     for path in (LOCK, ROOT / "pyproject.toml", Path(__file__), Path(get_uv.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -87,7 +87,7 @@ def _base_python() -> str:
 def _runs_same_python(python: str) -> bool:
     try:
         answer = subprocess.run(
-            [python, "-c", "import sys; print(sys.version)"], capture_output=True, text=True
+            [python, "-c", "import sys; print(sys.version)"], check=False, capture_output=True, text=True
         )
     except OSError:
         return False
