@@ -1,0 +1,139 @@
+"""Local folders as a store, with plain system calls (fsspec would cost three times as much and race on create).
+
+A name appears with its whole content or not at all: temporary file beside it, then `os.link`. Killing the writer
+leaves at most a file whose name starts with `TEMPORARY`, which no listing shows.
+"""
+# Names are strings here: a Path object for each would double the cost of a listing.
+# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH116, PTH120, PTH123, PTH208
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+#: Prefix of temporary files; no record's name starts like this.
+TEMPORARY = ".airflow-train-tmp-"
+
+
+class LocalBackend:
+    """Reads and writes below `root`. Raises OSError; `Files` makes sentences of them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root: Path | None = root
+        self._root = str(root)
+
+    def path(self, name: str) -> str:
+        """Absolute path of a name."""
+        return f"{self._root}/{name}" if name else self._root
+
+    def create(self, name: str, data: bytes) -> bool:
+        target = self.path(name)
+        if os.path.lexists(target):
+            return False
+        return _publish(target, lambda descriptor: _write_all(descriptor, data), exclusive=True)
+
+    def write(self, name: str, data: bytes) -> None:
+        _publish(self.path(name), lambda descriptor: _write_all(descriptor, data), exclusive=False)
+
+    def read(self, name: str, offset: int = 0) -> bytes:
+        with open(self.path(name), "rb", buffering=0) as stream:
+            if offset:
+                stream.seek(offset)
+            return stream.read()
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            found = os.listdir(self.path(folder))
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if not name.startswith(TEMPORARY))
+
+    def walk(self, folder: str) -> Iterator[tuple[str, int, float]]:
+        try:
+            entries = sorted(os.scandir(self.path(folder)), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.walk(name)
+            elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield name, status.st_size, status.st_mtime
+
+    def exists(self, name: str) -> bool:
+        return os.path.exists(self.path(name))
+
+    def delete(self, name: str) -> None:
+        try:
+            os.unlink(self.path(name))
+        except FileNotFoundError:
+            return
+
+    def delete_tree(self, folder: str) -> None:
+        if os.path.lexists(self.path(folder)):
+            shutil.rmtree(self.path(folder))
+
+    def copy_in(self, source: Path, name: str) -> bool:
+        target = self.path(name)
+        return not os.path.lexists(target) and _publish(target, lambda fd: _copy(source, fd), exclusive=True)
+
+    def copy_out(self, name: str, target: Path) -> None:
+        source = Path(self.path(name))
+        _publish(str(target), lambda descriptor: _copy(source, descriptor), exclusive=False)
+
+
+def replace_file(target: Path, fill: Callable[[int], None]) -> None:
+    """Makes or replaces a local file at once; `fill` gets the descriptor of the temporary file."""
+    _publish(str(target), fill, exclusive=False)
+
+
+def _publish(target: str, fill: Callable[[int], None], *, exclusive: bool) -> bool:
+    folder = os.path.dirname(target)
+    temporary = f"{folder}/{TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(temporary, flags, 0o666)
+    linked = True
+    try:
+        try:
+            fill(descriptor)
+        finally:
+            os.close(descriptor)
+        if exclusive:
+            linked = _link(temporary, target)
+        else:
+            os.rename(temporary, target)
+    finally:
+        if exclusive or os.path.lexists(temporary):
+            os.unlink(temporary)
+    return linked
+
+
+def _link(temporary: str, target: str) -> bool:
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        # NFS repeats a request whose answer was lost: two links mean that the first one succeeded.
+        return os.stat(temporary).st_nlink == 2
+    return True
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _copy(source: Path, descriptor: int) -> None:
+    with open(source, "rb") as reader, open(descriptor, "wb", closefd=False) as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
