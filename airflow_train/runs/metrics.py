@@ -10,8 +10,11 @@ from __future__ import annotations
 import heapq
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from airflow_train.runtime import protocol
 
 Record = dict[str, Any]
 Scalar = float | int | str | bool
@@ -19,6 +22,8 @@ Scalar = float | int | str | bool
 #: Bytes parsed at once: large enough to be fast, small enough that a million points don't fill the memory.
 _BLOCK = 1 << 20
 _LONGEST_TEXT = 100
+#: Whole lines about tags, found without parsing the others; in text a quote is escaped, so nothing else looks like it.
+_TAGS = re.compile(rb'(\{"k":"tags"[^\n]*)\n')
 
 
 def records(data: bytes) -> Iterator[Record]:
@@ -31,24 +36,22 @@ def records(data: bytes) -> Iterator[Record]:
         start = stop
 
 
-def merged(ranks: Mapping[int, bytes]) -> Iterator[Record]:
-    """Records of all ranks by time; the order within a rank is kept even if its clock was set back."""
+def merged(ranks: Sequence[bytes]) -> Iterator[Record]:
+    """Records of the lines of all ranks by time; the order within a rank is kept even if its clock was set back."""
     if len(ranks) == 1:
-        return records(*ranks.values())
-    return heapq.merge(
-        *(records(ranks[rank]) for rank in sorted(ranks)), key=lambda record: record.get("t", 0.0)
-    )
+        return records(ranks[0])
+    return heapq.merge(*map(records, ranks), key=lambda record: record.get("t", 0.0))
 
 
-def fold(lines: Iterable[Record], name: str | None = None) -> dict[str, Any]:
-    """Values by name: logged once gives the value, several times a list of them.
+def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
+    """Values by name, of the lines of all ranks: logged once gives the value, several times a list of them.
 
     Tables give `{column: value}` for one row, else `{column: [values]}` with None where a row lacks a column.
     `name` leaves out all other metrics.
     """
     series: dict[str, list[Any]] = {}
     tables: dict[str, dict[str, list[Any]]] = {}
-    for record in lines:
+    for record in merged(ranks):
         kind, metric = record.get("k"), record.get("n")
         if metric is None or (name is not None and metric != name):
             continue
@@ -65,25 +68,30 @@ def fold(lines: Iterable[Record], name: str | None = None) -> dict[str, Any]:
     return metrics
 
 
-def last_scalars(lines: Iterable[Record], limit: int = 50) -> dict[str, Scalar]:
+def last_scalars(ranks: Sequence[bytes], limit: int = 50) -> dict[str, Scalar]:
     """Last value of each of the first `limit` scalars, in order of appearance; text is cut after 100 characters."""
     last: dict[str, Scalar] = {}
-    for record in lines:
-        if record.get("k") != "scalar":
-            continue
-        if record["n"] in last or len(last) < limit:
+    for record in merged(ranks):
+        if record.get("k") == "scalar" and (record["n"] in last or len(last) < limit):
             last[record["n"]] = record["v"]
     return {name: _cut(value) for name, value in last.items()}
 
 
-def fold_tags(tags: Mapping[str, str], lines: Iterable[Record]) -> dict[str, str]:
-    """Tags of a run after the changes that its script made."""
+def fold_tags(
+    tags: Mapping[str, str], ranks: Sequence[bytes], outside: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, str]:
+    """Tags of a run after all changes in the order of time.
+
+    `ranks` are the lines of the scripts, `outside` the changes by others: `{"at": time, "set": {…}, "remove": […]}`.
+    """
+    said = (json.loads(line) for lines in ranks for line in _TAGS.findall(lines))
+    changes = [(change.get("t", 0.0), change.get("v") or {}, change.get("r") or ()) for change in said]
+    changes += [(protocol.seconds_of(c["at"]), c.get("set") or {}, c.get("remove") or ()) for c in outside]
     now = dict(tags)
-    for record in lines:
-        if record.get("k") == "tags":
-            now.update(record["v"])
-            for key in record.get("r") or ():
-                now.pop(key, None)
+    for _, changed, removed in sorted(changes, key=lambda change: change[0]):
+        now.update(changed)
+        for key in removed:
+            now.pop(key, None)
     return now
 
 

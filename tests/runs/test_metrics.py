@@ -18,7 +18,7 @@ def line(kind: str, name: str, value: Any, **more: Any) -> bytes:
 
 
 def fold(data: bytes, name: str | None = None) -> dict[str, Any]:
-    return metrics.fold(metrics.records(data), name)
+    return metrics.fold([data], name)
 
 
 def test_once_is_a_value_and_several_are_a_list() -> None:
@@ -70,15 +70,14 @@ def test_blocks_join_without_a_seam() -> None:
 def test_ranks_are_merged_by_time_and_keep_their_own_order() -> None:
     first = line("scalar", "a", 1, t=1.0) + line("scalar", "a", 4, t=9.0) + line("scalar", "a", 5, t=8.0)
     second = line("scalar", "a", 2, t=2.0) + line("scalar", "a", 3, t=3.0)
-    assert metrics.fold(metrics.merged({1: second, 0: first})) == {"a": [1, 2, 3, 4, 5]}
-    assert metrics.fold(metrics.merged({0: second})) == {"a": [2, 3]}
-    assert metrics.fold(metrics.merged({})) == {}
+    assert metrics.fold([first, second]) == {"a": [1, 2, 3, 4, 5]}
+    assert metrics.fold([]) == {}
 
 
 def test_last_scalars_are_bounded() -> None:
     data = line("scalar", "a", 1) + line("list", "l", [1]) + line("scalar", "t", "x" * 1000)
     data += b"".join(line("scalar", f"m{n}", n) for n in range(100)) + line("scalar", "a", 2)
-    last = metrics.last_scalars(metrics.records(data))
+    last = metrics.last_scalars([data])
     assert list(last)[:3] == ["a", "t", "m0"]
     assert len(last) == 50
     assert last["a"] == 2
@@ -87,7 +86,18 @@ def test_last_scalars_are_bounded() -> None:
 
 def test_tags_are_set_and_removed_in_order() -> None:
     data = b'{"k":"tags","v":{"a":"1","b":"2"},"r":[]}\n{"k":"tags","v":{"c":"3"},"r":["a","unknown"]}\n'
-    assert metrics.fold_tags({"a": "0", "d": "4"}, metrics.records(data)) == {"b": "2", "c": "3", "d": "4"}
+    assert metrics.fold_tags({"a": "0", "d": "4"}, [data]) == {"b": "2", "c": "3", "d": "4"}
+
+
+def test_tags_changed_from_outside_count_by_their_time() -> None:
+    rank = (
+        b'{"k":"tags","v":{"a":"1"},"r":[],"t":1.5}\n{"k":"scalar","n":"{\\"k\\":\\"tags\\"","v":1,"t":2}\n'
+    )
+    outside = [
+        {"at": "1970-01-01T00:00:01.000Z", "set": {"a": "0", "b": "1"}, "remove": []},
+        {"at": "1970-01-01T00:00:02.000Z", "set": {}, "remove": ["b"]},
+    ]
+    assert metrics.fold_tags({}, [rank, b""], outside) == {"a": "1"}
 
 
 def test_json_safe_has_no_nan_anywhere() -> None:
@@ -110,7 +120,7 @@ def test_the_script_sees_the_same_metrics_as_everyone_else(tmp_path: Path) -> No
         _log_something(run, draw, f"m{draw.randrange(40)}", number)
     data = log.read_bytes()
     assert fold(data) == run.get_metrics()
-    assert metrics.fold_tags({"a": "1"}, metrics.records(data)) == run.tags
+    assert metrics.fold_tags({"a": "1"}, [data]) == run.tags
 
 
 def _log_something(run: Any, draw: random.Random, name: str, number: int) -> None:

@@ -197,7 +197,9 @@ def test_files_are_stored_once_and_whole(run: Any, train_run: ModuleType, tmp_pa
     assert (tmp_path / "files" / "text.txt").read_bytes() == "ä".encode()
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "", ".", "a//b", "a/", "a\0b", None])
+@pytest.mark.parametrize(
+    "name", ["/etc/x", "../x", "a/../../x", "", ".", "a//b", "a/", "a\0b", ".airflow-train-tmp-x", None]
+)
 def test_names_that_leave_the_files_of_the_run_are_refused(run: Any, name: Any, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(TypeError, match="must be relative"):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # typing itself would cost a third of this import
 
 __all__ = ["Experiment", "NameTaken", "NoRun", "Run", "TrainRunError", "WrongValue"]
 
+_TEMPORARY = ".airflow-train-tmp-"  # listings of the store leave these out
 _MENDS = {"log": "use run.log_list, or run.log_row for named values", "log_row": "use run.log_table"}
 _encode = json.encoder.encode_basestring_ascii
 _current: dict[tuple[str, str], Run] = {}
@@ -305,7 +306,7 @@ class _Place:
             os.makedirs(os.path.dirname(target), exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise NameTaken(f"{name!r} lies below a file of the run; upload under another name.") from None
-        aside = os.path.join(self._files, f".tmp-{os.getpid()}-{os.urandom(8).hex()}")
+        aside = os.path.join(self._files, f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}")
         try:
             with open(aside, "xb") as copy:
                 _copy(stream, copy)
@@ -434,7 +435,7 @@ def _short(value: Any) -> str:
 
 def _file_name(name: Any) -> str:
     parts = [part for part in name.split("/") if part != "."] if isinstance(name, str) else []
-    if not parts or "" in parts or ".." in parts or "\0" in name or parts[0].startswith(".tmp-"):
+    if not parts or "" in parts or ".." in parts or "\0" in name or _TEMPORARY in name:
         raise WrongValue(
             f"The name of an uploaded file is {_short(name)} but must be relative, without '..' or empty parts, "
             "as in 'outputs/model.pkl'."
