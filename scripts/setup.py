@@ -50,11 +50,11 @@ def main() -> int:
 
 
 def _wanted() -> str:
-    """Digest of everything that decides what `.venv` holds."""
-    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
+    """Digest of everything that decides what `.venv` holds, and where it stands: its scripts name their own path."""
+    digest = hashlib.sha256(f"{sys.version} {sys.base_prefix}".encode())
     for path in (LOCK, ROOT / "pyproject.toml", Path(__file__), Path(get_uv.__file__)):
         digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return f"{digest.hexdigest()}\n{ROOT}\n"
 
 
 def _is_ready(wanted: str) -> bool:
@@ -66,8 +66,9 @@ def _build(wanted: str) -> None:
     environment = _uv_environment()
     uv = get_uv.find(LOCK, environment)
     python = str(VENV / "bin" / "python")
+    moved = STAMP.is_file() and str(ROOT) not in STAMP.read_text().splitlines()
     STAMP.unlink(missing_ok=True)
-    if not _runs_same_python(python):
+    if moved or not _runs_same_python(python):
         shutil.rmtree(VENV, ignore_errors=True)
         _run([uv, "venv", "--quiet", "--python", _base_python(), str(VENV)], environment)
     # Without .pyc files importing Airflow takes up to 40 times as long.
