@@ -163,4 +163,7 @@ def _fits(wheel: str) -> bool:
 
 
 if __name__ == "__main__":
-    print(find(Path(__file__).resolve().parent.parent / "requirements" / "dev.txt", dict(os.environ)))
+    try:
+        print(find(Path(sys.argv[1]), dict(os.environ)))
+    except Unavailable as error:
+        sys.exit(str(error))
