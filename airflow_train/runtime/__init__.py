@@ -1,0 +1,10 @@
+"""What runs beside the script. Standard library only, Python 3.8 and later, imports nothing of ours.
+
+It travels as one zipapp (`targets/bundle.py`). Two kinds of process:
+
+    node.py     the supervisor: claims the run, stages, starts the ranks, obeys cancel and time limit, collects, reports
+    rank.py     the wrapper of one script process: output, exit record, and nothing that outlives it
+    script/     what the training script itself may import
+
+Others import `protocol` only.
+"""

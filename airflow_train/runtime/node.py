@@ -1,0 +1,282 @@
+"""The supervisor of a node: claims it, stages, starts the ranks, watches over them, collects, reports.
+
+It belongs to nobody: whoever submitted the run may die, and it goes on. Whoever looks for the run finds everything in
+the run's folder. The order of the files is the order of the phases:
+
+    claim → (heartbeat …) → events: Preparing, Running → ranks/N/start, exit → (stop) → events: Finalizing → report
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import shutil
+import signal
+import socket
+import time
+from typing import Any
+
+from airflow_train.runtime import processes, protocol, rank, records, staging
+
+#: Seconds between two looks at cancel request, time limit and the script's logs.
+LOOK = 0.2
+
+
+def main(launch_path: str) -> int:
+    """Run the node that `launch_path` describes, unless somebody has claimed it; returns the exit code."""
+    launch = records.read(launch_path)
+    if launch is None:
+        return 2
+    folder = os.path.dirname(launch_path)
+    if not records.create(os.path.join(folder, protocol.CLAIM_FILE), dict(protocol.identity())):
+        return 0
+    for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(name, signal.SIG_IGN)
+    processes.adopt_orphans()
+    Node(launch, folder).run()
+    return 0
+
+
+def collect_again(launch_path: str) -> int:
+    """Finish what a killed supervisor left: collect logs and outputs, report. Harmless when it has been done."""
+    launch = records.read(launch_path)
+    if launch is None:
+        return 2
+    node = Node(launch, os.path.dirname(launch_path))
+    with open(launch_path, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two who look at once collect one after the other
+        if records.read(node.path(protocol.REPORT_FILE)) is None:
+            node.collect(by=protocol.SUCCESSOR)
+        else:
+            node.clear()
+    return 0
+
+
+class Node:
+    """One node of one run, from claim to report."""
+
+    def __init__(self, launch: dict[str, Any], folder: str) -> None:
+        self.launch, self.folder = launch, folder
+        self.run_folder: str = launch["run_folder"]
+        self.work: str = launch["work_folder"]
+        self.started = time.time()
+        self.error: str | None = None
+        #: pid of a wrapper → (its rank, write end of its control pipe)
+        self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
+        self.mirror = staging.LogMirror(
+            os.path.join(self.work, protocol.LOGS_FOLDER),
+            os.path.join(self.run_folder, protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
+        )
+        self._beat, self._next_beat = 0, 0.0
+        self._stopping: str | None = None
+        self._kill_at: float | None = None
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def run(self) -> None:
+        """All phases."""
+        self.heartbeat()
+        if not self._canceled():
+            try:
+                self._event("Preparing", "laying out the code")
+                count = staging.stage(self.launch["snapshot"], self.work, self.heartbeat)
+                print(protocol.timestamp(), "staged %d files in %s" % (count, self.work), flush=True)
+            except (OSError, ValueError) as error:
+                self.error = "the code could not be staged: %s" % error
+            if self.error is None and not self._canceled():
+                self._start_ranks()
+                self._watch()
+        elif records.read(os.path.join(self.run_folder, protocol.VERDICT_FILE)) is None:
+            self._stop_record(protocol.STOP_CANCEL)
+        self.collect()
+
+    def _canceled(self) -> bool:
+        return any(
+            os.path.exists(os.path.join(self.run_folder, name))
+            for name in (protocol.CANCEL_FILE, protocol.VERDICT_FILE)
+        )
+
+    def _event(self, status: str, reason: str) -> None:
+        records.append_event(self.run_folder, status, reason)
+
+    def heartbeat(self) -> None:
+        """Say that this node lives, if it is time to."""
+        if time.monotonic() >= self._next_beat:
+            self._beat += 1
+            records.replace(
+                self.path(protocol.HEARTBEAT_FILE), {"at": protocol.timestamp(), "beat": self._beat}
+            )
+            self._next_beat = time.monotonic() + protocol.HEARTBEAT_SECONDS
+
+    # ------------------------------------------------------------------ ranks
+
+    def _start_ranks(self) -> None:
+        os.makedirs(os.path.join(self.work, protocol.OUTPUTS_FOLDER), exist_ok=True)
+        os.makedirs(os.path.join(self.work, protocol.LOGS_FOLDER), exist_ok=True)
+        self.started = time.time()
+        self._wakeup, wakeup_write = os.pipe()
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._event("Running", "")
+        with free_ports(self.launch["ports"]) as ports:
+            pass  # given back now, for the script to take
+        for one in self.launch["ranks"]:
+            self._start_rank(one, ports)
+
+    def _start_rank(self, one: dict[str, Any], ports: list[int]) -> None:
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(write_end)
+                for _, other in self.wrappers.values():
+                    os.close(other)
+                code = rank.run(self.launch, one, read_end, ports)
+            finally:
+                os._exit(code)
+        os.close(read_end)
+        self.wrappers[pid] = (one, write_end)
+
+    def _watch(self) -> None:
+        next_look = 0.0
+        while self.wrappers:
+            if select.select([self._wakeup], [], [], LOOK)[0]:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wakeup, 4096)
+            self._reap()
+            if time.monotonic() >= next_look and self.wrappers:
+                next_look = time.monotonic() + LOOK
+                self.heartbeat()
+                self.mirror.sync()
+                self._look()
+
+    def _look(self) -> None:
+        """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
+        limit = self.launch["max_run_duration_seconds"]
+        if os.path.exists(os.path.join(self.run_folder, protocol.VERDICT_FILE)):
+            self._stop(protocol.STOP_JUDGED, grace=0.0)
+        elif os.path.exists(os.path.join(self.run_folder, protocol.CANCEL_FILE)):
+            self._stop(protocol.STOP_CANCEL)
+        elif limit is not None and time.time() - self.started > limit:
+            self._stop(protocol.STOP_TIME_LIMIT)
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._tell(b"K")
+            self._kill_at = time.monotonic() + 2.0
+            if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
+                processes.end_descendants()
+            self._stopping = "forced"
+
+    def _stop(self, reason: str, grace: float | None = None, rank_number: int | None = None) -> None:
+        if self._stopping is None:
+            self._stopping = reason
+            self._stop_record(reason, rank_number)
+            self._tell(b"T")
+            seconds = self.launch["grace_seconds"] if grace is None else grace
+            self._kill_at = time.monotonic() + seconds
+            print(
+                protocol.timestamp(), "stopping the ranks (%s), KILL in %g s" % (reason, seconds), flush=True
+            )
+
+    def _stop_record(self, reason: str, rank_number: int | None = None) -> None:
+        stop: dict[str, Any] = {"at": protocol.timestamp(), "reason": reason}
+        if rank_number is not None:
+            stop["rank"] = rank_number
+        records.create(self.path(protocol.STOP_FILE), stop)
+
+    def _tell(self, command: bytes) -> None:
+        for _, control in self.wrappers.values():
+            with contextlib.suppress(BrokenPipeError):
+                os.write(control, command)
+
+    def _reap(self) -> None:
+        for pid in list(self.wrappers):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                one, control = self.wrappers.pop(pid)
+                os.close(control)
+                self._rank_ended(one, status)
+        processes.reap_others(set(self.wrappers))
+
+    def _rank_ended(self, one: dict[str, Any], status: int) -> None:
+        folder = os.path.join(self.run_folder, protocol.rank_folder(one["rank"]))
+        exit_record = records.read(os.path.join(folder, "exit.json"))
+        if exit_record is None:  # the wrapper was killed, and the kernel killed the script with it
+            exit_record = wrapper_killed(one, status, self.started)
+            records.create(os.path.join(folder, "exit.json"), exit_record)
+        well = exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED
+        if not well and self.wrappers:
+            self._stop(protocol.STOP_RANK_FAILED, rank_number=one["rank"])
+        elif (
+            self.wrappers
+            and self._stopping is None
+            and all(left["serves"] for left, _ in self.wrappers.values())
+        ):
+            self._tell(b"S")
+            self._kill_at = time.monotonic() + self.launch["grace_seconds"]
+
+    # ------------------------------------------------------------------ the end
+
+    def collect(self, by: str = "supervisor") -> None:
+        """Bring logs and outputs home, leave the report, clear the working directory."""
+        processes.end_descendants()
+        self._event("Finalizing", "collecting outputs")
+        result: dict[str, Any] = {"outputs": 0, "conflicts": []}
+        try:
+            self.mirror.sync()
+            files = os.path.join(self.run_folder, protocol.FILES_FOLDER)
+            result = staging.collect(self.work, files, self.heartbeat)
+        except OSError as error:
+            self.error = self.error or "the outputs could not be collected: %s" % error
+        report = {
+            "at": protocol.timestamp(),
+            "started": protocol.timestamp(self.started),
+            "error": self.error,
+            "by": by,
+        }
+        records.create(self.path(protocol.REPORT_FILE), {**report, **result})
+        if self.error is None or self.error.startswith("the code"):
+            self.clear()
+
+    def clear(self) -> None:
+        """Remove the working directory; what couldn't be collected stays for a person to fetch."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def wrapper_killed(one: dict[str, Any], status: int, started: float) -> dict[str, Any]:
+    """Exit record of a rank whose wrapper could not write its own."""
+    return {
+        "rank": one["rank"],
+        "node": one["node"],
+        "code": None,
+        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+        "could_not_start": None,
+        "stopped_by": protocol.WRAPPER_KILLED,
+        "started": protocol.timestamp(started),
+        "ended": protocol.timestamp(),
+        "max_rss_bytes": None,
+        "cpu_seconds": None,
+        "ended_leftovers": 0,
+        "last_lines": [],
+        "exception": None,
+    }
+
+
+@contextlib.contextmanager
+def free_ports(count: int) -> Any:
+    """That many different TCP ports that nobody listens on, held while the context lasts."""
+    holders = []
+    try:
+        for _ in range(count):
+            holder = socket.socket()
+            holder.bind(("127.0.0.1", 0))
+            holders.append(holder)
+        yield [holder.getsockname()[1] for holder in holders]
+    finally:
+        for holder in holders:
+            holder.close()

@@ -1,0 +1,70 @@
+"""Output of one rank: every line into its log with the time it arrived, the end of it kept for the exit record."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from airflow_train.runtime import protocol
+
+_CHUNK = 1 << 18
+#: Bytes of raw output that are kept for the last lines and a traceback.
+_TAIL = 16 << 10
+_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.DOTALL)
+
+
+class RankLog:
+    """An append-only file of `<time> <text>` lines; `take` never waits for a whole line."""
+
+    def __init__(self, path: str) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._at_line_start = True
+        self._tail = b""
+
+    def take(self, source: int) -> bool:
+        """Move what has arrived at `source` into the log; False at its end."""
+        data = os.read(source, _CHUNK)
+        if not data:
+            return False
+        self._tail = (self._tail + data)[-_TAIL:]
+        stamp = protocol.timestamp().encode() + b" "
+        ends_line = data.endswith(b"\n")
+        body = data[:-1] if ends_line else data
+        text = body.replace(b"\n", b"\n" + stamp) + (b"\n" if ends_line else b"")
+        self._write(stamp + text if self._at_line_start else text)
+        self._at_line_start = ends_line
+        return True
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def close(self) -> None:
+        """End a last line that the script left open."""
+        if not self._at_line_start:
+            self._write(b"\n")
+        os.close(self._file)
+
+    def last_lines(self) -> list[str]:
+        """The last lines of output, longest 2 000 characters each."""
+        lines = self._tail.decode("utf-8", "replace").splitlines()
+        return [line[:2000] for line in lines[-protocol.LAST_LINES :]]
+
+    def traceback(self, work: str) -> dict[str, str] | None:
+        """Type, message and place (below `work`) of the last Python traceback in the output, if there is one."""
+        text = self._tail.decode("utf-8", "replace")
+        _, found, block = text.rpartition("Traceback (most recent call last):\n")
+        if not found:
+            return None
+        place = ""
+        for line in block.splitlines():
+            if line.startswith("  File "):
+                place = line.strip().replace(work + os.sep, "")
+            elif line and not line[0].isspace():
+                match = _EXCEPTION.match(line)
+                if match is None:
+                    return None
+                return {"type": match.group(1), "message": (match.group(2) or "")[:2000], "place": place}
+        return None

@@ -1,0 +1,96 @@
+"""Processes of one machine: who descends from whom, and an end for all of them.
+
+Linux keeps orphans of a subreaper below it, so nothing that a script started can get out of sight, however often it
+forked. macOS has neither subreapers nor /proc: there a script's process group is all that can be ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+#: Loaded once, before any fork: a child between fork and exec must not take the loader's locks.
+_libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+
+
+def adopt_orphans() -> None:
+    """Let descendants whose parent dies become children of this process."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when its parent ends; `parent` tells whether that has happened already."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(signal.SIGKILL + 128)
+
+
+def descendants(root: int) -> list[int]:
+    """Every living process below `root`, zombies left out."""
+    children: dict[int, list[int]] = {}
+    for pid, state, parent in _table():
+        if state not in (b"Z", b"X"):
+            children.setdefault(parent, []).append(pid)
+    found: list[int] = []
+    todo = [root]
+    while todo:
+        below = children.get(todo.pop(), [])
+        found += below
+        todo += below
+    return found
+
+
+def _table() -> list[tuple[int, bytes, int]]:
+    """Process id, state and parent of everything that runs; empty where there is no /proc."""
+    rows = []
+    for name in os.listdir("/proc") if _libc is not None else []:
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name, "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            rows.append((int(name), fields[0], int(fields[1])))
+    return rows
+
+
+def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> list[int]:
+    """KILL everything below this process but `spare`, and what that starts meanwhile; returns the pids that were met.
+
+    Callers must be subreapers. `patience` bounds the wait for processes that the kernel holds (seconds).
+    """
+    met: list[int] = []
+    deadline = time.monotonic() + patience
+    while True:
+        living = [pid for pid in descendants(os.getpid()) if not spare or pid not in spare]
+        if not living or time.monotonic() > deadline:
+            return met
+        for pid in living:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        met += [pid for pid in living if pid not in met]
+        time.sleep(0.005)
+        reap_others(spare or set())
+
+
+def end_group(leader: int) -> None:
+    """KILL what is left of a process group, where /proc can't tell descendants (macOS)."""
+    if _libc is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
+
+
+def reap_others(spare: set[int]) -> None:
+    """Collect ended children that nobody else waits for; those in `spare` have somebody."""
+    for pid, state, parent in _table():
+        if state == b"Z" and parent == os.getpid() and pid not in spare:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,190 @@
+"""The wire between whoever submits a run and the runtime beside the script: every name, every shape.
+
+This is the only file of the runtime that the rest of the package imports, and it imports nothing of ours. All files
+lie in the folder of the run and are JSON objects; apart from `heartbeat` and the logs they are created exclusively
+and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are seconds; sizes are bytes.
+
+    node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
+                         "script_path", "command", "environment", "ports", "grace_seconds",
+                         "max_run_duration_seconds", "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         what the supervisor has to do; holds no secret
+    node_0/claim.json    identity of the supervisor; who creates it may start the ranks, once
+    node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
+    node_0/stop.json     {"at", "reason", "rank"?}: why the supervisor ended the ranks before they ended themselves
+    node_0/report.json   {"at", "started", "outputs", "conflicts", "error", "by"}: everything is collected
+    ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
+    ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
+                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "last_lines", "exception"}
+    cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
+    events/0001.json     {"at", "status", "reason", "by"}
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+PROTOCOL = 1
+
+HEARTBEAT_SECONDS = 5.0
+#: A supervisor on another machine counts as gone when its heartbeat is older than this.
+LEASE_SECONDS = 30.0
+#: Lines of output that an exit record keeps.
+LAST_LINES = 20
+
+# Environment of the script. `runtime/script/train_run.py` reads the same names.
+RUN_ID = "AIRFLOW_TRAIN_RUN_ID"
+EXPERIMENT = "AIRFLOW_TRAIN_EXPERIMENT"
+METRICS = "AIRFLOW_TRAIN_METRICS"
+FILES = "AIRFLOW_TRAIN_FILES"
+TAGS = "AIRFLOW_TRAIN_TAGS"
+RANK = "AIRFLOW_TRAIN_RANK"
+CANCEL = "AIRFLOW_TRAIN_CANCEL"
+
+#: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
+WITHHELD_PREFIXES = (
+    "AIRFLOW__",
+    "AIRFLOW_CONN_",
+    "AIRFLOW_VAR_",
+    "AIRFLOW_TRAIN_",
+    "_AIRFLOW_",
+    "AIRFLOW_CTX_",
+)
+
+# Names below the folder of a run.
+LAUNCH_FILE = "launch.json"
+CLAIM_FILE = "claim.json"
+HEARTBEAT_FILE = "heartbeat"
+STOP_FILE = "stop.json"
+REPORT_FILE = "report.json"
+WORK_FOLDER = "work"
+CANCEL_FILE = "cancel.json"
+VERDICT_FILE = "verdict.json"
+EVENTS_FOLDER = "events"
+FILES_FOLDER = "files"
+OUTPUTS_FOLDER = "outputs"
+LOGS_FOLDER = "logs"
+
+#: Prefix of files that are being written; no listing shows them.
+TEMPORARY = ".airflow-train-tmp-"
+
+# Reasons in stop.json.
+STOP_CANCEL = "cancel"
+STOP_TIME_LIMIT = "time_limit"
+STOP_RANK_FAILED = "rank_failed"
+STOP_JUDGED = "judged"
+
+# `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.
+BY_SUPERVISOR = "supervisor"
+SUPERVISOR_LOST = "supervisor_lost"
+WRAPPER_KILLED = "wrapper_killed"
+#: `by` of a report that wasn't written by the run's own supervisor, but by whoever looked after its death.
+SUCCESSOR = "successor"
+#: A rank that serves the others (a parameter server) was sent home when they were done: that is success.
+SERVED = "served"
+
+#: In an environment value or argument of a launch: replaced by the Nth free TCP port of the node.
+PORT_PLACEHOLDER = "@PORT%d@"
+
+
+def node_folder(node: int) -> str:
+    """Folder of a node below the folder of the run."""
+    return "node_%d" % node
+
+
+def rank_folder(rank: int) -> str:
+    """Folder of a rank's records below the folder of the run."""
+    return "ranks/%d" % rank
+
+
+def rank_log(rank: int) -> str:
+    """Output of a rank, below the folder of the run; each line is `<time> <text>`."""
+    return "%s/user_logs/std_log_process_%d.txt" % (FILES_FOLDER, rank)
+
+
+def node_log(node: int) -> str:
+    """The supervisor's own words, below the folder of the run."""
+    return "%s/system_logs/node_%d.txt" % (FILES_FOLDER, node)
+
+
+def metrics_file(rank: int) -> str:
+    """Metrics and tags that a rank logged, below the folder of the run."""
+    return "metrics/rank_%d.jsonl" % rank
+
+
+def timestamp(seconds: float | None = None) -> str:
+    """A time as `2026-11-21T05:00:00.031Z`; now when `seconds` since the epoch aren't given."""
+    if seconds is None:
+        seconds = time.time()
+    whole = int(seconds)
+    return "%s.%03dZ" % (
+        time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)),
+        int((seconds - whole) * 1000),
+    )
+
+
+def seconds_of(stamp: str) -> float:
+    """Seconds since the epoch of a `timestamp`."""
+    import calendar
+
+    return calendar.timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) + float("0" + stamp[19:-1])
+
+
+def host_facts() -> dict[str, str]:
+    """Where this process runs: host name, boot id, pid namespace. Empty strings where the system has no such thing."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot = file.read().strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        boot = namespace = ""
+    return {"host": socket.gethostname(), "boot": boot, "namespace": namespace}
+
+
+def start_time(pid: int) -> str | None:
+    """When a process of this machine started, in the kernel's own words; None when there is none (or only a zombie).
+
+    Two processes that share a pid never share this. Linux counts clock ticks since boot in field 22 of
+    /proc/PID/stat; elsewhere `ps` knows the second.
+    """
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        return None if os.path.isdir("/proc/self") else _start_time_by_ps(pid)
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X", b"x") else fields[19].decode()
+
+
+def _start_time_by_ps(pid: int) -> str | None:
+    import subprocess
+
+    done = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    state, _, started = done.stdout.decode().strip().partition(" ")
+    return None if not started or state.startswith("Z") else started.strip()
+
+
+def identity(pid: int | None = None) -> dict[str, str | int]:
+    """What tells a process from all others: host name, boot id, pid namespace, pid and start time."""
+    pid = os.getpid() if pid is None else pid
+    facts: dict[str, str | int] = {**host_facts()}
+    facts["pid"] = pid
+    facts["start_time"] = start_time(pid) or ""
+    return facts
+
+
+def alive(who: dict[str, str | int]) -> bool | None:
+    """Does the process of this identity live? None when it isn't ours to see (another host, boot or container)."""
+    here = host_facts()
+    if who.get("host") != here["host"] or who.get("namespace") != here["namespace"]:
+        return None
+    if who.get("boot") != here["boot"]:
+        return False
+    return start_time(int(who["pid"])) == (who.get("start_time") or "")

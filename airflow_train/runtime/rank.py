@@ -1,0 +1,236 @@
+"""The wrapper of one rank: starts the script, keeps its output, leaves an exit record, and nothing that outlives it.
+
+The supervisor speaks through a pipe: `T` passes TERM on to the script's main process (and to nothing else: data
+loaders and mpirun would kill the checkpoint), `S` does so because the rank has served its purpose, `K` ends everything
+at once. When the pipe closes, the supervisor is dead: the script gets TERM, one second, then KILL. When the wrapper
+itself is killed, the kernel kills the script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from typing import Any, NoReturn
+
+from airflow_train.runtime import processes, protocol, records
+from airflow_train.runtime.output import RankLog
+
+#: Seconds that a script has after TERM when its supervisor is dead.
+ORPHAN_GRACE = 1.0
+#: Seconds that reading goes on after the script's end while something else holds its output open.
+DRAIN = 1.0
+#: Pause after a read, so that many small writes of the script arrive as one piece.
+BATCH = 0.004
+
+
+def run(launch: dict[str, Any], rank: dict[str, Any], control: int, ports: list[int]) -> int:
+    """Run one rank from start to exit record; returns the wrapper's own exit code (0: the record is written)."""
+    processes.adopt_orphans()
+    for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(name, signal.SIG_IGN)
+    wrapper = Wrapper(launch, rank, control)
+    wrapper.start(ports)
+    wrapper.watch()
+    wrapper.finish()
+    return 0
+
+
+class Wrapper:
+    """State of one rank between start and exit record."""
+
+    def __init__(self, launch: dict[str, Any], rank: dict[str, Any], control: int) -> None:
+        self.launch, self.rank, self.control = launch, rank, control
+        self.folder = os.path.join(launch["run_folder"], protocol.rank_folder(rank["rank"]))
+        self.log = RankLog(os.path.join(launch["run_folder"], protocol.rank_log(rank["rank"])))
+        self.started = time.time()
+        self.stopped_by: str | None = None
+        self.could_not_start: str | None = None
+        self.status: int | None = None
+        self.usage: Any = None
+
+    def start(self, ports: list[int]) -> None:
+        """Fork the script; `could_not_start` says why when it can't be executed."""
+        self.output, write_end = os.pipe()
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)
+        self.wakeup, wakeup_write = os.pipe()
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        failure, failure_write = os.pipe()
+        environment = script_environment(self.launch, self.rank, ports)
+        argv = arguments(self.launch["command"], environment)
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become_script(argv, environment, self.launch["work_folder"], write_end, failure_write, parent)
+        os.close(write_end)
+        os.close(failure_write)
+        records.create(os.path.join(self.folder, "start.json"), self._start_record())
+        with os.fdopen(failure, "rb") as pipe:
+            self.could_not_start = pipe.read().decode("utf-8", "replace") or None
+
+    def _start_record(self) -> dict[str, Any]:
+        return {
+            "at": protocol.timestamp(self.started),
+            "rank": self.rank["rank"],
+            "node": self.rank["node"],
+            "wrapper": protocol.identity(),
+            "script": protocol.identity(self.pid),
+        }
+
+    def watch(self) -> None:
+        """Carry output and commands until the script's main process has ended."""
+        poller = select.poll()
+        for descriptor in (self.output, self.control, self.wakeup):
+            poller.register(descriptor, select.POLLIN)
+        kill_at: float | None = None
+        while self.status is None:
+            timeout = None if kill_at is None else max(0.0, kill_at - time.monotonic()) * 1000
+            for descriptor, _ in poller.poll(timeout):
+                if descriptor == self.output:
+                    if self.log.take(self.output):
+                        time.sleep(BATCH)
+                    else:
+                        poller.unregister(self.output)
+                elif descriptor == self.wakeup:
+                    os.read(self.wakeup, 4096)
+                    self._reap()
+                elif self._obey() == "lost":
+                    poller.unregister(self.control)
+                    kill_at = time.monotonic() + ORPHAN_GRACE
+            if kill_at is not None and time.monotonic() >= kill_at:
+                self._kill_everything()
+                kill_at = None
+
+    def _obey(self) -> str:
+        command = os.read(self.control, 64)
+        if not command:
+            self.stopped_by = self.stopped_by or protocol.SUPERVISOR_LOST
+            self._signal(signal.SIGTERM)
+            return "lost"
+        by = protocol.SERVED if b"S" in command else protocol.BY_SUPERVISOR
+        self.stopped_by = self.stopped_by or by
+        if b"T" in command or b"S" in command:
+            self._signal(signal.SIGTERM)
+        if b"K" in command:
+            self._kill_everything()
+        return "obeyed"
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+            os.kill(self.pid, signal.SIGCONT)  # a stopped process can't act on TERM
+
+    def _kill_everything(self) -> None:
+        self._signal(signal.SIGKILL)
+        processes.end_group(self.pid)
+        processes.end_descendants(spare={self.pid})
+        self._reap(block=True)
+
+    def _reap(self, block: bool = False) -> None:
+        """Collect ended children; only the main process decides."""
+        if self.status is None:
+            with contextlib.suppress(ChildProcessError):
+                pid, status, usage = os.wait4(self.pid, 0 if block else os.WNOHANG)
+                if pid:
+                    self.status, self.usage = status, usage
+        processes.reap_others({self.pid})
+
+    def finish(self) -> None:
+        """End what the script left behind, keep the rest of the output, write the exit record."""
+        ended = time.time()
+        leftovers = processes.end_descendants()
+        processes.end_group(self.pid)
+        deadline = time.monotonic() + DRAIN
+        while select.select([self.output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not self.log.take(self.output):
+                break
+        self.log.close()
+        records.create(os.path.join(self.folder, "exit.json"), self._exit_record(ended, len(leftovers)))
+
+    def _exit_record(self, ended: float, leftovers: int) -> dict[str, Any]:
+        status = self.status or 0
+        signaled = os.WIFSIGNALED(status)
+        failed = status != 0
+        return {
+            "rank": self.rank["rank"],
+            "node": self.rank["node"],
+            "code": None if signaled else os.WEXITSTATUS(status),
+            "signal": os.WTERMSIG(status) if signaled else None,
+            "could_not_start": self.could_not_start,
+            "stopped_by": self.stopped_by,
+            "started": protocol.timestamp(self.started),
+            "ended": protocol.timestamp(ended),
+            "max_rss_bytes": _max_rss(self.usage),
+            "cpu_seconds": round(self.usage.ru_utime + self.usage.ru_stime, 3) if self.usage else None,
+            "ended_leftovers": leftovers,
+            "last_lines": self.log.last_lines() if failed else [],
+            "exception": self.log.traceback(self.launch["work_folder"]) if failed else None,
+        }
+
+
+def _max_rss(usage: Any) -> int | None:
+    if usage is None:
+        return None
+    return int(usage.ru_maxrss) * (1 if os.uname().sysname == "Darwin" else 1024)
+
+
+def _become_script(
+    argv: list[str], environment: dict[str, str], work: str, output: int, failure: int, parent: int
+) -> NoReturn:
+    """In the forked child: turn into the script, or tell the parent why that can't be."""
+    try:
+        os.setsid()
+        processes.die_with_parent(parent)
+        signal.set_wakeup_fd(-1)
+        for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
+            signal.signal(name, signal.SIG_DFL)
+        os.chdir(work)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.execvpe(argv[0], argv, environment)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        os.write(failure, ("%s: %s" % (argv[0], reason)).encode("utf-8", "replace"))
+    os._exit(127)
+
+
+def script_environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) -> dict[str, str]:
+    """What the script sees: the submitter's environment without Airflow's own, the definition's, the launcher's."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
+    for layer in (launch["environment"], rank["environment"]):
+        for name, value in layer.items():
+            for index, port in enumerate(ports):
+                value = value.replace(protocol.PORT_PLACEHOLDER % index, str(port))
+            environment[name] = value
+    path = [launch["script_path"], environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
+    return environment
+
+
+def arguments(command: list[str], environment: dict[str, str]) -> list[str]:
+    """The command with `$NAME` and `${NAME}` filled in for the names a launcher sets, as Azure ML did; others stay."""
+    for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        if name in environment:
+            value = environment[name]
+            command = [_fill(part, name, value) for part in command]
+    return command
+
+
+def _fill(text: str, name: str, value: str) -> str:
+    if "$" not in text:
+        return text
+    text = text.replace("${%s}" % name, value)
+    pieces = text.split("$" + name)
+    filled = pieces[0]
+    for piece in pieces[1:]:
+        whole = not (piece[:1].isalnum() or piece[:1] == "_")
+        filled += (value if whole else "$" + name) + piece
+    return filled

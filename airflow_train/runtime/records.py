@@ -1,0 +1,61 @@
+"""Files of a run as the runtime writes them: created exclusively, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from airflow_train.runtime import protocol
+
+
+def create(path: str, value: dict[str, Any]) -> bool:
+    """Write a record that must not exist yet; False when somebody was first.
+
+    The content is written aside and linked to its name, so that a kill in between leaves no half record.
+    """
+    aside = _aside(path)
+    with open(aside, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(aside)
+    return True
+
+
+def replace(path: str, value: dict[str, Any]) -> None:
+    """Write the one file that may change, the heartbeat."""
+    aside = _aside(path)
+    with open(aside, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(aside, path)
+
+
+def read(path: str) -> dict[str, Any] | None:
+    """A record, or None while it doesn't exist."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            value: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return None
+    return value
+
+
+def append_event(run_folder: str, status: str, reason: str) -> None:
+    """Take the next number of `events/` for a change of status."""
+    folder = os.path.join(run_folder, protocol.EVENTS_FOLDER)
+    os.makedirs(folder, exist_ok=True)
+    number = 1 + max((int(n[:-5]) for n in os.listdir(folder) if n.endswith(".json")), default=0)
+    event = {"at": protocol.timestamp(), "status": status, "reason": reason, "by": "node"}
+    while not create(os.path.join(folder, "%04d.json" % number), event):
+        number += 1
+
+
+def _aside(path: str) -> str:
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, "%s%d-%d" % (protocol.TEMPORARY, os.getpid(), time.monotonic_ns()))
