@@ -1,0 +1,98 @@
+"""Why a run failed: which rank was first, and what its exit record says in words.
+
+Evidence from outside (a signal that nobody here sent) beats the script's own exception, which beats a bare exit code;
+ranks that were stopped because another had failed are no causes.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_train.runtime import protocol
+
+Json = Mapping[str, Any]
+
+_BY_PROGRAM_FAULT = (
+    "SIGSEGV",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGILL",
+    "SIGSYS",
+    "SIGTRAP",
+    "SIGXCPU",
+    "SIGXFSZ",
+)
+_SIGNAL_WORDS = {
+    "SIGSEGV": "segmentation fault",
+    "SIGABRT": "abort",
+    "SIGBUS": "bus error",
+    "SIGFPE": "arithmetic error",
+    "SIGILL": "illegal instruction",
+    "SIGKILL": "killed from outside, often because the machine ran out of memory",
+    "SIGTERM": "asked to stop from outside",
+    "SIGXCPU": "processor time limit",
+}
+
+
+def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
+    """The exit record that explains the failure; None when every rank said 0 or was only stopped.
+
+    The supervisor noted which rank it saw failing first; else the first that ended by its own doing counts.
+    """
+    failed = [one for one in exits if not ended_well(one)]
+    if stop is not None and stop["reason"] == protocol.STOP_RANK_FAILED:
+        named = [one for one in failed if one["rank"] == stop.get("rank")]
+        if named:
+            return named[0]
+    own = [one for one in failed if one["stopped_by"] in (None, protocol.WRAPPER_KILLED)]
+    return min(own, key=lambda one: str(one["ended"]), default=None)
+
+
+def ended_well(exit_record: Json) -> bool:
+    """Did this rank do its part?"""
+    return bool(exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED)
+
+
+def signal_name(number: int) -> str:
+    """`SIGSEGV (segmentation fault)` for 11."""
+    try:
+        name = signals.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    words = _SIGNAL_WORDS.get(name)
+    return f"{name} ({words})" if words else name
+
+
+def reason(cause: Json) -> str:
+    """Reason of the verdict (`verdict.REASONS`) for an exit record."""
+    if cause["could_not_start"]:
+        return "could_not_start"
+    if cause["stopped_by"] == protocol.WRAPPER_KILLED:
+        return "infrastructure"
+    number = cause["signal"]
+    if number is not None and signal_name(number).partition(" ")[0] not in _BY_PROGRAM_FAULT:
+        return "infrastructure"
+    return "script"
+
+
+def sentence(cause: Json, world_size: int) -> str:
+    """What happened to that rank, in one paragraph."""
+    who = f"Rank {cause['rank']} of {world_size} (node {cause['node']})" if world_size > 1 else "The script"
+    if cause["could_not_start"]:
+        return f"{who} could not be started: {cause['could_not_start']}."
+    if cause["stopped_by"] == protocol.WRAPPER_KILLED:
+        return f"{who} ended because its wrapper process was killed from outside."
+    how = (
+        f"was ended by {signal_name(cause['signal'])}"
+        if cause["signal"]
+        else f"exited with code {cause['code']}"
+    )
+    error = cause["exception"]
+    if not error:
+        return f"{who} {how}."
+    text = f"{error['type']}: {error['message']}" if error["message"] else str(error["type"])
+    place = f" ({error['place']})" if error.get("place") else ""
+    return f"{who} {how}: {text}{place}."

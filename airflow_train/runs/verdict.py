@@ -1,0 +1,118 @@
+"""How a run ended: counted from exit records, not believed.
+
+Success is one record that says 0 from every rank. Cancel asked and exit 0 is Canceled, unless every rank had said 0
+before the request was seen. Nothing seen is no success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from airflow_train.runs import diagnosis
+from airflow_train.runs.record import RunRecord
+from airflow_train.runs.status import Status
+from airflow_train.runtime import protocol
+
+#: reason → error code that people see; only infrastructure is worth the same again.
+REASONS = (
+    "completed",
+    "script",  # a rank ended with an exit code or by a signal of its own making
+    "out_of_memory",
+    "time_limit",
+    "canceled",
+    "could_not_start",  # the command can't be executed
+    "infrastructure",  # killed from outside, supervisor or machine lost, outputs not collected
+    "lost",  # nothing was heard any more
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The last word on a run; the first one in the store wins."""
+
+    status: Status
+    reason: str
+    #: One paragraph for people: what, where, why.
+    message: str = ""
+    rank: int | None = None
+    node: int | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    exception: Mapping[str, str] | None = None
+    last_lines: tuple[str, ...] = field(default=())
+    started: str | None = None
+    ended: str | None = None
+    at: str = ""
+
+    @property
+    def retry_helps(self) -> bool:
+        """Can the same run end differently?"""
+        return self.reason in ("infrastructure", "lost")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the store."""
+        return {**asdict(self), "last_lines": list(self.last_lines)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Rebuild a verdict from the store."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        return cls(**{**known, "last_lines": tuple(data.get("last_lines", ()))})
+
+
+def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
+    """Verdict on a run of which nothing lives any more.
+
+    :param now: time of judging.
+    :param lost: what became of the supervisor when it left no report, as half a sentence.
+    """
+    exits = record.exits
+    complete = len(exits) == record.spec.world_size
+    ended = max((str(one["ended"]) for one in exits.values()), default=None)
+    failed = Verdict("Failed", "infrastructure", started=record.started, ended=ended, at=now)
+    stopped = record.stop["reason"] if record.stop else None
+    problem = record.report["error"] if record.report else None
+    if complete and stopped is None and all(map(diagnosis.ended_well, exits.values())):
+        if problem:
+            return replace(failed, message=f"Every rank ended well, but {problem}.")
+        return replace(failed, status="Completed", reason="completed")
+    if stopped == protocol.STOP_CANCEL or (stopped is None and not complete and record.cancel is not None):
+        return replace(failed, status="Canceled", reason="canceled", message=_canceled(record))
+    if stopped == protocol.STOP_TIME_LIMIT:
+        limit = record.spec.job["max_run_duration_seconds"]
+        message = (
+            f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
+        )
+        return replace(failed, reason="time_limit", message=message)
+    if problem and not exits:
+        return replace(failed, message=f"Nothing was started: {problem}.")
+    return _failed(failed, record, lost)
+
+
+def _failed(failed: Verdict, record: RunRecord, lost: str | None) -> Verdict:
+    cause = diagnosis.root_cause(record.exits.values(), record.stop)
+    missing = record.spec.world_size - len(record.exits)
+    if cause is None or (missing and lost):
+        what = lost or "no rank left a record of how it ended"
+        count = f"{len(record.exits)} of {record.spec.world_size} ranks left an exit record"
+        return replace(failed, message=f"The run was lost: {what}; {count}.")
+    return replace(
+        failed,
+        reason=diagnosis.reason(cause),
+        message=diagnosis.sentence(cause, record.spec.world_size),
+        rank=cause["rank"],
+        node=cause["node"],
+        exit_code=cause["code"],
+        signal=cause["signal"],
+        exception=cause["exception"],
+        last_lines=tuple(cause["last_lines"]),
+    )
+
+
+def _canceled(record: RunRecord) -> str:
+    if record.cancel is None:
+        return "The run was cancelled."
+    why = f": {record.cancel['reason']}" if record.cancel.get("reason") else ""
+    return f"The run was cancelled by {record.cancel.get('by') or 'somebody'}{why}."
