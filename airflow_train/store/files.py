@@ -4,8 +4,8 @@
     files.create("runs/a/spec.json", b"{}")    # True: made; False: was there. Never half, never twice.
 
 Names are relative, with `/`. Everything that other processes rely on is made with `create`; `write` replaces at once
-and is for heartbeats and what can be derived again. Nothing is flushed to disk: a store survives the death of any process,
-its newest records may not survive the loss of power.
+and is for heartbeats and what can be derived again. Nothing is flushed to disk: a store survives the death of any
+process, its newest records may not survive the loss of power.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Backend(Protocol):
 
     def create(self, name: str, data: bytes) -> bool: ...
     def write(self, name: str, data: bytes) -> None: ...
-    def read(self, name: str, offset: int = 0) -> bytes: ...
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes: ...
     def names(self, folder: str) -> list[str]: ...
     def walk(self, folder: str) -> Iterator[tuple[str, int, float]]: ...
     def exists(self, name: str) -> bool: ...
@@ -123,13 +123,13 @@ class Files:
         with self._sentences("read", name, missing=False):
             return self._backend.read(_checked(name))
 
-    def read_range(self, name: str, offset: int) -> bytes:
-        """Content from byte `offset` to the end as it is now; empty when nothing is there yet.
+    def read_range(self, name: str, offset: int, length: int | None = None) -> bytes:
+        """Content from byte `offset` on, `length` bytes of it or to the end as it is now; empty when there is none.
 
         :raises FileNotFoundError: no such name.
         """
         with self._sentences("read", name, missing=False):
-            return self._backend.read(_checked(name), offset)
+            return self._backend.read(_checked(name), offset, length)
 
     def read_or_none(self, name: str) -> bytes | None:
         """Content of a file, or None when there is none."""

@@ -33,16 +33,18 @@ class LocalBackend:
         target = self.path(name)
         if os.path.lexists(target):
             return False
+        if not data:  # nothing can be half written
+            return _touch(target)
         return _publish(target, lambda descriptor: _write_all(descriptor, data), exclusive=True)
 
     def write(self, name: str, data: bytes) -> None:
         _publish(self.path(name), lambda descriptor: _write_all(descriptor, data), exclusive=False)
 
-    def read(self, name: str, offset: int = 0) -> bytes:
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         with open(self.path(name), "rb", buffering=0) as stream:
             if offset:
                 stream.seek(offset)
-            return stream.read()
+            return stream.read(-1 if length is None else length)
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -92,6 +94,18 @@ class LocalBackend:
 def replace_file(target: Path, fill: Callable[[int], None]) -> None:
     """Makes or replaces a local file at once; `fill` gets the descriptor of the temporary file."""
     _publish(str(target), fill, exclusive=False)
+
+
+def _touch(target: str) -> bool:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        os.close(os.open(target, flags, 0o666))
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        return _touch(target)
+    return True
 
 
 def _publish(target: str, fill: Callable[[int], None], *, exclusive: bool) -> bool:

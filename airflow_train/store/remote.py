@@ -65,12 +65,17 @@ class RemoteBackend:
         with self._foreign(name):
             self._system().pipe_file(self._path(name), data)
 
-    def read(self, name: str, offset: int = 0) -> bytes:
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         with self._foreign(name):
-            if not offset:
+            if not offset and length is None:
                 return bytes(self._system().cat_file(self._path(name)))
             size = int(self._system().info(self._path(name))["size"])
-            return bytes(self._system().cat_file(self._path(name), start=offset)) if offset < size else b""
+            end = size if length is None else min(size, offset + length)
+            return (
+                bytes(self._system().cat_file(self._path(name), start=offset, end=end))
+                if offset < end
+                else b""
+            )
 
     def names(self, folder: str) -> list[str]:
         with self._foreign(folder):
