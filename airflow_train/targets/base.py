@@ -1,0 +1,81 @@
+"""The contract of a compute target, as rules that one suite of tests puts to every target.
+
+1. `check` names everything in a job that the target can't honour; nothing is ignored. It touches files at most.
+2. `plan` is pure: the same spec gives the same plan, and the plan is all that `submit` acts on.
+3. Objects of the backend are named after the run. Submitting twice starts once.
+4. What starts the ranks takes `node_0/claim.json` first; who doesn't get it starts nothing.
+5. `observe` tells what lives. What can't be seen is None, never False: unseen is not dead.
+6. The verdict isn't the target's business; exit records are.
+7. `collect` can be called again after a kill, by anybody, when nothing of the run lives any more.
+8. After `sweep` nothing of the run is left on the backend but what the store holds.
+9. `outputs/` and logs come back after success, failure and cancel alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from airflow_train.runs.record import RunRecord
+from airflow_train.runs.spec import RunSpec
+from airflow_train.store.run_store import RunStore
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What lives of a run, seen from this process. None means that it isn't ours to see."""
+
+    supervisor: bool | None
+    ranks: bool | None
+    #: Half a sentence on what became of the supervisor when it doesn't live.
+    note: str = ""
+
+
+class Plan(Protocol):
+    """The exact objects that a submit creates."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for people and programs (`airflow-train dry-run`); holds no secret."""
+        ...
+
+
+class Target(Protocol):
+    """One configured place to run; see the rules in this module's docstring."""
+
+    type: ClassVar[str]
+    #: Can another machine go on watching? Only then may a task defer.
+    can_defer: ClassVar[bool]
+    name: str
+    options: Mapping[str, Any]
+
+    def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
+        """One sentence for each thing the target can't honour."""
+        ...
+
+    def plan(self, spec: RunSpec, store: RunStore) -> Plan:
+        """What `submit` would create."""
+        ...
+
+    def submit(self, spec: RunSpec, store: RunStore) -> None:
+        """Create what the plan says; finding it already there is success.
+
+        :raises InfrastructureFailure: the backend refused.
+        """
+        ...
+
+    def observe(self, record: RunRecord, store: RunStore) -> Observation:
+        """What lives of the run."""
+        ...
+
+    def collect(self, record: RunRecord, store: RunStore) -> None:
+        """Bring logs and outputs home in place of a supervisor that died."""
+        ...
+
+    def sweep(self, record: RunRecord, store: RunStore) -> None:
+        """Remove whatever of the run is left."""
+        ...
+
+    def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
+        """What works here: (what, does it, what to do or what was found)."""
+        ...

@@ -1,0 +1,12 @@
+"""Local processes: what the target can do.
+
+| asked for                                    | on local                                                             |
+|----------------------------------------------|----------------------------------------------------------------------|
+| interpreter                                  | the current one, or `interpreter_path`                               |
+| several processes, emulated nodes            | PyTorchConfiguration, TensorflowConfiguration                        |
+| time limit, cancel with grace                | yes                                                                  |
+| death of whoever submitted                   | the supervisor goes on; whoever looks next finds the run             |
+| packages, images, inputs, gpu, cpu, memory   | refused at submit                                                    |
+| MPI                                          | refused at submit                                                    |
+| run store                                    | local files                                                          |
+"""

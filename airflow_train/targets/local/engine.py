@@ -1,0 +1,78 @@
+"""Starting the supervisor, and finding what a dead one left. All process work of the local target."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from airflow_train.exceptions import InfrastructureFailure
+from airflow_train.runtime import protocol
+
+
+def start(argv: Sequence[str], log: Path) -> None:
+    """Start a supervisor, which detaches itself at once; its words go to `log`.
+
+    :raises InfrastructureFailure: it can't be started.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as words:
+            code = subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/")
+    except OSError as error:
+        raise InfrastructureFailure(
+            f"the supervisor {argv[0]} could not be started: {error.strerror}."
+        ) from error
+    if code:
+        raise InfrastructureFailure(f"the supervisor ended at once with code {code}: {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"it said nothing in {log}."
+
+
+def collect(argv: Sequence[str], log: Path) -> None:
+    """Collect in place of a dead supervisor and wait for the end of it.
+
+    :raises InfrastructureFailure: it failed; the working directory is kept.
+    """
+    with log.open("ab") as words:
+        code = subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/")
+    if code:
+        raise InfrastructureFailure(
+            f"what the run left could not be collected (code {code}): {_last_line(log)}"
+        )
+
+
+def end_leftovers(run_id: str, patience: float = 5.0) -> int:
+    """KILL every process of this machine that carries the run's id in its environment; returns how many.
+
+    Only needed when supervisor and wrapper were killed together: whoever lives of the two ends the rest itself.
+    """
+    mark = f"{protocol.RUN_ID}={run_id}".encode()
+    ended = 0
+    deadline = time.monotonic() + patience
+    while found := _carrying(mark):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                ended += 1
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    return ended
+
+
+def _carrying(mark: bytes) -> list[int]:
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb") as file:
+                if mark in file.read().split(b"\0"):
+                    found.append(int(name))
+    return found

@@ -1,0 +1,131 @@
+"""What a local run is made of: one supervisor, told by one launch file, and the environment of every rank. Pure."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+
+ADDRESS = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class LocalPlan:
+    """The supervisor's command line and its launch file (`runtime/protocol.py`)."""
+
+    supervisor: tuple[str, ...]
+    launch: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Absolute paths that a local run needs."""
+
+    run_folder: str
+    manifest: str
+    blobs: str
+    runtime: str
+    script: str
+    #: Python that runs the supervisor.
+    python: str
+    #: Python that runs the script.
+    interpreter: str
+
+
+def build(spec: RunSpec, places: Places) -> LocalPlan:
+    """The plan of a run."""
+    ranks, ports = _ranks(spec, places.run_folder)
+    node = os.path.join(places.run_folder, protocol.node_folder(0))
+    job = spec.job
+    launch = {
+        "protocol": protocol.PROTOCOL,
+        "run_id": spec.run_id,
+        "run_folder": places.run_folder,
+        "work_folder": os.path.join(node, protocol.WORK_FOLDER),
+        "snapshot": {"manifest": places.manifest, "blobs": places.blobs},
+        "script_path": places.script,
+        "command": command(job, places.interpreter),
+        "environment": _environment(spec, places),
+        "ranks": ranks,
+        "ports": ports,
+        "grace_seconds": job["grace_seconds"],
+        "max_run_duration_seconds": job["max_run_duration_seconds"],
+    }
+    # -I and -S: nothing of the user's Python set-up reaches the supervisor, and it starts in 15 ms
+    argv = (places.python, "-I", "-S", "-B", places.runtime, "node", os.path.join(node, protocol.LAUNCH_FILE))
+    return LocalPlan(argv, launch)
+
+
+def command(job: Mapping[str, Any], interpreter: str) -> list[str]:
+    """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell)."""
+    if job["command"] is not None:
+        own = job["command"]
+        return ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
+    return [interpreter, str(job["entry_script"]), *job["arguments"]]
+
+
+def _environment(spec: RunSpec, places: Places) -> dict[str, str]:
+    return {
+        "PYTHONUNBUFFERED": "1",
+        **spec.job["environment_variables"],
+        protocol.RUN_ID: spec.run_id,
+        protocol.EXPERIMENT: spec.experiment,
+        protocol.TAGS: json.dumps(dict(spec.tags)),
+        protocol.FILES: os.path.join(places.run_folder, protocol.FILES_FOLDER),
+        protocol.CANCEL: os.path.join(places.run_folder, protocol.CANCEL_FILE),
+    }
+
+
+def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
+    """Every rank with its own variables, and how many free ports these name."""
+    kind = (spec.job["distribution"] or {}).get("type")
+    ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, pytorch=kind == "pytorch")
+    for one in ranks:
+        one["environment"][protocol.RANK] = str(one["rank"])
+        one["environment"][protocol.METRICS] = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
+    return ranks, {"tensorflow": len(ranks), "pytorch": 1}.get(str(kind), 0)
+
+
+def _processes(spec: RunSpec, pytorch: bool) -> list[dict[str, Any]]:
+    nodes, per_node = spec.job["node_count"], spec.job["process_count_per_node"]
+    ranks = []
+    for rank in range(nodes * per_node):
+        node, local = divmod(rank, per_node)
+        variables = {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(local),
+            "WORLD_SIZE": str(nodes * per_node),
+            "LOCAL_WORLD_SIZE": str(per_node),
+            "NODE_RANK": str(node),
+            "MASTER_ADDR": ADDRESS,
+            "MASTER_PORT": protocol.PORT_PLACEHOLDER % 0,
+        }
+        ranks.append(
+            {"rank": rank, "node": node, "serves": False, "environment": variables if pytorch else {}}
+        )
+    return ranks
+
+
+def _tensorflow(spec: RunSpec) -> list[dict[str, Any]]:
+    """Workers first, parameter servers after them; the latter serve until the workers are done."""
+    distribution = spec.job["distribution"]
+    tasks = [("worker", index) for index in range(distribution["worker_count"])]
+    tasks += [("ps", index) for index in range(distribution["parameter_server_count"])]
+    cluster: dict[str, list[str]] = {}
+    for number, (kind, _) in enumerate(tasks):
+        cluster.setdefault(kind, []).append(f"{ADDRESS}:{protocol.PORT_PLACEHOLDER % number}")
+    ranks = []
+    for rank, (kind, index) in enumerate(tasks):
+        config = {"cluster": cluster, "task": {"type": kind, "index": index}, "environment": "cloud"}
+        variables = {"TF_CONFIG": json.dumps(config)}
+        ranks.append({"rank": rank, "node": rank, "serves": kind == "ps", "environment": variables})
+    return ranks

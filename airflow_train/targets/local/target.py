@@ -1,0 +1,147 @@
+"""The local target: a supervisor and its ranks as processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow_train.exceptions import ConfigurationError
+from airflow_train.runs.record import RunRecord
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets import bundle
+from airflow_train.targets.base import Observation
+from airflow_train.targets.local import engine, plan
+from airflow_train.targets.local import observe as local_observe
+
+_OPTIONS = ("interpreter_path",)
+
+#: part of a job → what people call it; each is refused as long as the local target can't honour it
+_NOT_HERE = {
+    "environment": "packages and images (pip, conda, docker)",
+    "inputs": "inputs",
+    "gpu": "gpu",
+    "cpu": "cpu",
+    "memory": "memory",
+    "shm_size": "shm_size",
+    "resume_from": "resume_from",
+}
+
+
+class LocalTarget:
+    """Local processes. Options: `interpreter_path`, the Python of scripts whose definition names none."""
+
+    type: ClassVar[str] = "local"
+    can_defer: ClassVar[bool] = False
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        unknown = sorted(set(options) - set(_OPTIONS))
+        if unknown:
+            raise ConfigurationError(
+                f"compute target {name!r} has the option {unknown[0]!r}, which targets of type local don't know; "
+                f"they know {', '.join(_OPTIONS)}."
+            )
+        self.name, self.options = name, options
+
+    def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
+        """Everything that local processes can't honour, one sentence each."""
+        problems = [
+            f"{words} can't be honoured on the local target; remove them or use another compute_target."
+            for part, words in _NOT_HERE.items()
+            if job[part]
+        ]
+        if (job["distribution"] or {}).get("type") == "mpi":
+            problems.append(
+                "distributed_training: mpi can't be honoured on the local target yet; "
+                "use pytorch or tensorflow, or node_count 1 without it."
+            )
+        if store.files.local_root is None:
+            problems.append(
+                f"the run store {store.uri} is not a folder of this machine, where the local target writes; "
+                "set [train] store to a path."
+            )
+        interpreter = self._interpreter(job)
+        if job["command"] is None and shutil.which(interpreter) is None:
+            problems.append(
+                f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
+            )
+        return problems
+
+    def _interpreter(self, job: Mapping[str, Any]) -> str:
+        named = job["interpreter_path"] or self.options.get("interpreter_path") or sys.executable
+        return os.path.expanduser(str(named))
+
+    def plan(self, spec: RunSpec, store: RunStore) -> plan.LocalPlan:
+        """Supervisor and launch file of the run."""
+        archive, script = bundle.names()
+        interpreter = self._interpreter(spec.job)
+        return plan.build(
+            spec,
+            plan.Places(
+                run_folder=self._path(store, layout.run(spec.run_id)),
+                manifest=self._path(store, layout.snapshot(spec.snapshot["id"])),
+                blobs=self._path(store, layout.BLOBS),
+                runtime=self._path(store, archive),
+                script=self._path(store, script),
+                python=sys.executable,
+                interpreter=shutil.which(interpreter) or interpreter,
+            ),
+        )
+
+    @staticmethod
+    def _path(store: RunStore, name: str) -> str:
+        assert store.files.local_root is not None  # `check` has refused every other store
+        return str(store.files.local_root / name)
+
+    def submit(self, spec: RunSpec, store: RunStore) -> None:
+        """Write the launch file and start a supervisor; one that finds the run claimed leaves at once."""
+        bundle.install(store)
+        made = self.plan(spec, store)
+        store.files.create_json(layout.launch(spec.run_id), dict(made.launch))
+        engine.start(made.supervisor, self._node_log(spec.run_id, store))
+
+    def _node_log(self, run_id: str, store: RunStore) -> Path:
+        return Path(self._path(store, layout.run(run_id))) / protocol.node_log(0)
+
+    def observe(self, record: RunRecord, store: RunStore) -> Observation:
+        """What lives of the run on this machine."""
+        return local_observe.observe(record)
+
+    def collect(self, record: RunRecord, store: RunStore) -> None:
+        """End what is left, then collect in place of the dead supervisor."""
+        if not store.files.exists(layout.launch(record.run_id)):
+            return  # cancelled before it was launched
+        engine.end_leftovers(record.run_id)
+        bundle.install(store)
+        archive, _ = bundle.names()
+        launch = self._path(store, layout.launch(record.run_id))
+        argv = [sys.executable, "-I", "-S", "-B", self._path(store, archive), "collect", launch]
+        engine.collect(argv, self._node_log(record.run_id, store))
+
+    def sweep(self, record: RunRecord, store: RunStore) -> None:
+        """Remove a working directory that a killed supervisor left."""
+        shutil.rmtree(
+            Path(self._path(store, layout.run(record.run_id)))
+            / protocol.node_folder(0)
+            / protocol.WORK_FOLDER,
+            ignore_errors=True,
+        )
+
+    def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
+        """Is there an interpreter, and can process trees be seen?"""
+        python = shutil.which(self._interpreter({"interpreter_path": None})) or ""
+        sees = os.path.isdir("/proc/self")
+        return [
+            ("interpreter", bool(python), python or "not found; set interpreter_path of the target"),
+            (
+                "process trees",
+                sees,
+                "/proc" if sees else "no /proc here: only a script's process group can be ended",
+            ),
+        ]
