@@ -1,5 +1,72 @@
-"""airflow-train: a training script becomes an Airflow task."""
+"""airflow-train: a training script becomes an Airflow task.
+
+Public names resolve on first use, so that a DAG file pays only for what it names.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Estimator": "definitions",
+    "PyTorch": "definitions",
+    "SKLearn": "definitions",
+    "ScriptRunConfig": "definitions",
+    "Environment": "definitions",
+    "MpiConfiguration": "definitions",
+    "PyTorchConfiguration": "definitions",
+    "TensorflowConfiguration": "definitions",
+    "ContainerRegistry": "definitions",
+    "DockerConfiguration": "definitions",
+    "Experiment": "lifecycle.experiment",
+    "Run": "lifecycle.run",
+    "Model": "models.model",
+}
+__all__ = [
+    "ContainerRegistry",
+    "DockerConfiguration",
+    "Environment",
+    "Estimator",
+    "Experiment",
+    "Model",
+    "MpiConfiguration",
+    "PyTorch",
+    "PyTorchConfiguration",
+    "Run",
+    "SKLearn",
+    "ScriptRunConfig",
+    "TensorflowConfiguration",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from airflow_train.definitions import (
+        ContainerRegistry,
+        DockerConfiguration,
+        Environment,
+        Estimator,
+        MpiConfiguration,
+        PyTorch,
+        PyTorchConfiguration,
+        ScriptRunConfig,
+        SKLearn,
+        TensorflowConfiguration,
+    )
+    from airflow_train.lifecycle.experiment import Experiment
+    from airflow_train.lifecycle.run import Run
+    from airflow_train.models.model import Model
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

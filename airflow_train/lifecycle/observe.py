@@ -1,0 +1,142 @@
+"""Looking at a run, which also moves it on: whoever looks next finishes what a dead process left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_train import targets
+from airflow_train.exceptions import InfrastructureFailure
+from airflow_train.lifecycle.steps import Step, next_step, shown_status
+from airflow_train.runs.record import RunRecord
+from airflow_train.runs.status import Status
+from airflow_train.runs.verdict import Verdict, judge
+from airflow_train.runtime import protocol
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.base import Observation, Target
+
+#: A run that nobody has claimed for this long is started (again), this often at most; seconds.
+START_AFTER = 2.0
+START_TRIES = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """A run as one look found it."""
+
+    record: RunRecord
+    status: Status
+
+    @property
+    def terminal(self) -> bool:
+        """Has the run ended?"""
+        return self.record.terminal
+
+
+class Watcher:
+    """Repeated looks at one run by one process; remembers what a single look can't know: for how long."""
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        self.store, self.run_id = store, run_id
+        self._beat: tuple[Any, float] = (None, time.monotonic())
+        self._unclaimed_since = time.monotonic()
+        self._tries = 0
+
+    def look(self, may_start: bool = False) -> View:
+        """Read, observe, and take the steps that need no waiting.
+
+        :param may_start: start the run when whoever submitted it died before that.
+        :raises RunNotFound: there is no such run.
+        """
+        while True:
+            record = self.store.record(self.run_id)
+            if record.verdict is not None:
+                self._settle(record)
+                return View(record, record.status)
+            target = targets.get(record.spec.target)
+            seen = target.observe(record, self.store)
+            age, watched = self._heard(record.heartbeat)
+            step = next_step(record, seen, age, watched)
+            if not self._take(step, record, seen, may_start):
+                return View(record, shown_status(record, seen, age))
+
+    def _heard(self, heartbeat: Mapping[str, Any] | None) -> tuple[float, float]:
+        if heartbeat is None:
+            return 0.0, 0.0
+        now = time.monotonic()
+        if self._beat[0] != heartbeat["beat"]:
+            self._beat = (heartbeat["beat"], now)
+        return time.time() - protocol.seconds_of(heartbeat["at"]), now - self._beat[1]
+
+    def _take(self, step: Step, record: RunRecord, seen: Observation, may_start: bool) -> bool:
+        """Take a step; True when there is something new to read."""
+        target = targets.get(record.spec.target)
+        if step is Step.START:
+            return may_start and self._start(record)
+        if step is Step.CANCEL_UNSTARTED:
+            if self.store.take_claim(self.run_id, protocol.identity()):
+                self._judge(record, None)
+            return True
+        if step is Step.COLLECT:
+            self._judge(self.store.record(self.run_id), self._collect(target, record, seen.note))
+            target.sweep(record, self.store)
+            return True
+        if step is Step.JUDGE:
+            successor = record.report is not None and record.report["by"] == protocol.SUCCESSOR
+            self._judge(record, seen.note if successor else None)
+            return True
+        if step is Step.GIVE_UP:
+            host = (record.claim or {}).get("host")
+            self._judge(
+                record, f"its supervisor on {host} hasn't been heard of for {protocol.LEASE_SECONDS:g} s"
+            )
+            return True
+        return False
+
+    def _collect(self, target: Target, record: RunRecord, note: str) -> str:
+        """What became of the supervisor and, if need be, of the attempt to finish its work."""
+        try:
+            target.collect(record, self.store)
+        except InfrastructureFailure as error:
+            return f"{note}, and {error}"
+        return note
+
+    def _start(self, record: RunRecord) -> bool:
+        if time.monotonic() - self._unclaimed_since < START_AFTER:
+            return False
+        self._unclaimed_since = time.monotonic()
+        if self._tries < START_TRIES:
+            self._tries += 1
+            targets.get(record.spec.target).submit(record.spec, self.store)
+            return True
+        if self.store.take_claim(self.run_id, protocol.identity()):
+            message = (
+                f"The run could not be started: its supervisor ended {START_TRIES} times before it began."
+            )
+            self.store.decide(record, Verdict("Failed", "infrastructure", message, at=protocol.timestamp()))
+        return True
+
+    def _judge(self, record: RunRecord, lost: str | None) -> None:
+        self.store.decide(record, judge(record, protocol.timestamp(), lost))
+
+    def _settle(self, record: RunRecord) -> None:
+        """Write what a killed judge left unwritten."""
+        if record.verdict is not None and not self.store.settled(record.spec):
+            self.store.settle(record.spec, Verdict.from_json(record.verdict))
+
+
+def look(store: RunStore, run_id: str) -> View:
+    """One look at a run, which judges it when nothing of it lives any more.
+
+    :raises RunNotFound: there is no such run.
+    """
+    return Watcher(store, run_id).look()
+
+
+def refresh(store: RunStore) -> None:
+    """Look at every run without a settled verdict, so that a listing tells the truth."""
+    for run_id in store.active():
+        if store.exists(run_id):
+            look(store, run_id)

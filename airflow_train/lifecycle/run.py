@@ -1,0 +1,200 @@
+"""`Run`: the handle that people hold, in notebooks, tests and DAG files. It keeps an id and a store, nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_train.exceptions import FileNotInRun
+from airflow_train.lifecycle import cancel as cancelling
+from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle.follow import Follower, LogLine
+from airflow_train.runs import metrics
+from airflow_train.runs.status import Status
+from airflow_train.runs.verdict import Verdict
+from airflow_train.store import artifacts, layout, snapshots
+from airflow_train.store.run_store import RunStore, RunSummary, open_store
+
+if TYPE_CHECKING:
+    from airflow_train.models.model import Model
+
+
+class Run:
+    """One run, found by its id.
+
+    :param run_id: as `airflow-train runs list` shows it.
+    :param store: run store or its URI; `[train] store` by default.
+    :raises RunNotFound: there is no such run.
+    """
+
+    def __init__(self, run_id: str, store: RunStore | str | None = None) -> None:
+        self._store = store if isinstance(store, RunStore) else open_store(store)
+        self._spec = self._store.spec(run_id)
+
+    def __repr__(self) -> str:
+        return f"Run(id={self.id!r}, experiment={self.experiment!r}, status={self.get_status()!r})"
+
+    @property
+    def id(self) -> str:
+        """Id of the run."""
+        return self._spec.run_id
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment."""
+        return self._spec.experiment
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags as they stand now."""
+        return self._store.tags(self._spec)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Facts that never change: snapshot, git, host."""
+        return dict(self._spec.properties)
+
+    @property
+    def outputs_uri(self) -> str:
+        """Where `./outputs` of the script is kept."""
+        return self._store.files.join(layout.outputs(self.id))
+
+    @property
+    def logs_uri(self) -> str:
+        """Where the output of the ranks is kept."""
+        return self._store.files.join(layout.user_logs(self.id))
+
+    def get_status(self) -> Status:
+        """The status now; a run whose processes have died is judged by this call."""
+        return observe.look(self._store, self.id).status
+
+    def summary(self) -> RunSummary:
+        """Status, times, last metrics and error."""
+        observe.look(self._store, self.id)
+        found = self._store.summary(self.id)
+        assert found is not None  # __init__ has read its spec
+        return found
+
+    def verdict(self) -> Verdict | None:
+        """How the run ended; None while it goes on."""
+        record = observe.look(self._store, self.id).record
+        return Verdict.from_json(record.verdict) if record.verdict is not None else None
+
+    def wait_for_completion(
+        self, show_output: bool = False, raise_on_error: bool = True, timeout: float | None = None
+    ) -> Status:
+        """Wait for the end; returns the status, which isn't terminal when `timeout` seconds have passed first.
+
+        :param show_output: print the lines of all ranks as they come.
+        :raises RunNotCompleted: the run ended as Failed or Canceled and `raise_on_error` is set; the class says why.
+        """
+        follower = Follower(self._store, self.id)
+
+        def show(view: observe.View) -> None:
+            for line in follower.drain() if view.terminal else follower.poll():
+                sys.stdout.write(f"[{line.rank}] {line.text}\n")
+
+        view = wait.wait(self._store, self.id, timeout=timeout, on_look=show if show_output else None)
+        verdict = self.verdict()
+        problem = wait.error(self.id, verdict) if verdict is not None else None
+        if problem is not None and raise_on_error:
+            raise problem
+        return view.status
+
+    def cancel(self, reason: str = "") -> None:
+        """Ask the run to stop: TERM to the script, KILL to everything after `grace_seconds`."""
+        cancelling.cancel(self._store, self.id, reason)
+
+    def get_metrics(self, name: str | None = None) -> dict[str, Any]:
+        """What the script logged: one value, or a list when it was logged several times; tables by column."""
+        return metrics.fold(self._store.metric_lines(self.id), name)
+
+    def tag(self, key: str, value: str = "") -> None:
+        """Set one tag."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set several tags."""
+        self._store.change_tags(self.id, {key: str(value) for key, value in tags.items()})
+
+    def remove_tags(self, keys: list[str]) -> None:
+        """Remove tags; those that aren't there are passed over."""
+        self._store.change_tags(self.id, {}, tuple(keys))
+
+    def logs(self, rank: int | None = None) -> Iterator[LogLine]:
+        """Output of all ranks, or of one, as far as it has come."""
+        return Follower(self._store, self.id, rank).drain()
+
+    def get_file_names(self) -> list[str]:
+        """Names of all files of the run: outputs, logs, uploads."""
+        return [name for name, _ in artifacts.names(self._store.files, self.id)]
+
+    def download_file(self, name: str, output_file_path: str | None = None) -> Path:
+        """Copy one file; into the current folder by default, into a folder when one is named.
+
+        :raises FileNotInRun: no such file; the message lists those that are there.
+        """
+        target = Path(output_file_path or ".")
+        target = target / Path(name).name if target.is_dir() else target
+        return artifacts.download_file(self._store.files, self.id, name, target)
+
+    def download_files(self, prefix: str = "", output_directory: str = ".") -> list[Path]:
+        """Copy all files below `prefix`, which stays part of their paths.
+
+        :raises FileNotInRun: nothing lies below that prefix.
+        """
+        return artifacts.download(self._store.files, self.id, prefix, Path(output_directory))
+
+    def upload_file(self, name: str, path: str) -> None:
+        """Add a file to the run.
+
+        :raises AlreadyExists: the run has a file of that name.
+        :raises FileNotInRun: there is nothing at `path`.
+        """
+        if not Path(path).is_file():
+            raise FileNotInRun(f"{path} is no file, so it can't be uploaded as {name}; correct the path.")
+        artifacts.upload(self._store.files, self.id, name, Path(path))
+
+    def restore_snapshot(self, path: str) -> Path:
+        """Lay the run's code out in an empty folder.
+
+        :raises SnapshotError: the folder isn't empty, or the stored copy is damaged.
+        """
+        snapshots.restore(self._store.files, self._spec.snapshot["id"], Path(path))
+        return Path(path)
+
+    def register_model(
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        description: str | None = None,
+    ) -> Model:
+        """Register files of this run as the next version of a model; the same run and path again give the same version.
+
+        :param model_path: a file or folder among `get_file_names()`; the model's name by default.
+        :raises ModelError: the name is no model name, or there is nothing at `model_path`.
+        """
+        from airflow_train.models.registration import register_from_run
+
+        return register_from_run(
+            self._store.files,
+            self.id,
+            model_name,
+            model_path,
+            tags=tags,
+            properties=properties,
+            model_framework=model_framework,
+            model_framework_version=model_framework_version,
+            description=description,
+            lineage={
+                "experiment": self.experiment,
+                "snapshot_id": self._spec.snapshot["id"],
+                "git_commit": self._spec.properties.get("azureml.git.commit"),
+            },
+        )

@@ -1,0 +1,55 @@
+"""What comes next for a run: a pure function of what is written and what can be seen."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from airflow_train.runs.record import RunRecord
+from airflow_train.runs.status import Status
+from airflow_train.runtime import protocol
+from airflow_train.targets.base import Observation
+
+
+class Step(Enum):
+    """What the one who looks should do."""
+
+    DONE = "the verdict is there"
+    START = "nobody has started it"
+    CANCEL_UNSTARTED = "cancelled before anybody started it"
+    WAIT = "somebody is at it"
+    COLLECT = "the supervisor died: bring home what is there"
+    JUDGE = "nothing lives any more"
+    GIVE_UP = "nothing was heard from another machine for too long"
+
+
+def next_step(record: RunRecord, seen: Observation, age: float, watched: float) -> Step:
+    """The next step.
+
+    :param age: seconds between the time in the newest heartbeat and now, by clocks that may differ.
+    :param watched: seconds for which this process itself has seen that same heartbeat.
+    """
+    if record.verdict is not None:
+        return Step.DONE
+    if record.claim is None:
+        return Step.CANCEL_UNSTARTED if record.cancel is not None else Step.START
+    if record.report is not None:
+        return Step.JUDGE
+    if seen.supervisor is True or seen.ranks is True:
+        return Step.WAIT
+    if seen.supervisor is False:
+        return Step.COLLECT
+    return Step.GIVE_UP if silent(age, watched) else Step.WAIT
+
+
+def silent(age: float, watched: float) -> bool:
+    """Is a machine that can't be seen gone? Its clock alone never decides, unless it is minutes off."""
+    expired = age > protocol.LEASE_SECONDS and watched > 2 * protocol.HEARTBEAT_SECONDS
+    return expired or age > 10 * protocol.LEASE_SECONDS
+
+
+def shown_status(record: RunRecord, seen: Observation, age: float) -> Status:
+    """The status that people see: Running turns into NotResponding while its supervisor isn't heard."""
+    quiet = seen.supervisor is False or (seen.supervisor is None and age > protocol.LEASE_SECONDS)
+    return (
+        "NotResponding" if record.status == "Running" and quiet and record.report is None else record.status
+    )

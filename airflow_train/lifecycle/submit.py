@@ -1,0 +1,163 @@
+"""From a definition to a run that lives without whoever submitted it.
+
+Everything that can be wrong is found before anything is written. From then on each step can be repeated: the same id
+submitted again, by anybody, finds what is there and goes on where a dead submitter stopped.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_train import definitions, targets
+from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
+from airflow_train.runs import git, ids
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store import snapshots
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.base import Plan, Target
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A definition that its target can run."""
+
+    definition: Mapping[str, Any]
+    job: Mapping[str, Any]
+    source: Path
+    experiment: str
+    resolved: Mapping[str, Any]
+    target: Target
+
+
+def check(
+    store: RunStore,
+    definition: Any,
+    *,
+    base: Path | None = None,
+    experiment: str | None = None,
+    compute_target: Any = None,
+) -> Checked:
+    """Find everything that is wrong with a definition, its files and its target; writes nothing.
+
+    :param definition: a definition, its plain data, or the path of a YAML file.
+    :param base: folder that relative source directories start from; the YAML file's folder or the current one else.
+    :param experiment: used where the definition names none; else the definition's source directory names it.
+    :param compute_target: wins over the definition's.
+    :raises DefinitionError: the definition or its files are wrong.
+    :raises UnsupportedByTarget: the target can't honour it.
+    :raises ConfigurationError: the target isn't configured well.
+    """
+    loaded = definitions.load(definition, base=base)
+    definitions.check_files(loaded, base)
+    job = asdict(loaded.normalized())
+    resolved = definitions.resolve_compute_target(compute_target or job["compute_target"])
+    target = targets.get(resolved)
+    if problems := target.check(job, store):
+        raise UnsupportedByTarget("\n".join(problems))
+    source = loaded.source_path(base)
+    name = job["experiment"] or experiment or ids.slug(source.resolve().name)
+    return Checked(loaded.to_dict(), job, source, name, resolved, target)
+
+
+def submit(
+    store: RunStore,
+    definition: Any,
+    *,
+    name: str | None = None,
+    run_id: str | None = None,
+    base: Path | None = None,
+    experiment: str | None = None,
+    compute_target: Any = None,
+    tags: Mapping[str, str] | None = None,
+    owner: str | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> RunSpec:
+    """Start a run, or find the one of that id again.
+
+    :param name: what the drawn run id starts with; the experiment by default.
+    :param run_id: derived id of the attempt; one is drawn when it isn't given.
+    :param owner: token of the task that owns the run from now on.
+    :param origin: who submits: `kind` and what names the task there.
+    :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
+    :raises SnapshotError: the source directory can't travel.
+    :raises InfrastructureFailure: the target could not start it; submitting the same id again goes on.
+    """
+    if run_id is not None and (problem := ids.problem(run_id)):
+        raise DefinitionError(problem)
+    if run_id is not None and store.exists(run_id):
+        spec = store.spec(run_id)
+    else:
+        checked = check(store, definition, base=base, experiment=experiment, compute_target=compute_target)
+        spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"})
+    if owner is not None:
+        store.add_owner(spec.run_id, owner)
+    _start(store, spec)
+    return spec
+
+
+def dry_run(
+    store: RunStore, definition: Any, *, base: Path | None = None, compute_target: Any = None
+) -> Plan:
+    """The plan that a submit would carry out; the snapshot id is left open and nothing runs.
+
+    :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
+    """
+    checked = check(store, definition, base=base, compute_target=compute_target)
+    snapshot = {"id": "SNAPSHOT", "files": 0, "bytes": 0}
+    return checked.target.plan(_spec(checked, "RUN_ID", snapshot, {}, {}), store)
+
+
+def _create(
+    store: RunStore,
+    checked: Checked,
+    name: str | None,
+    run_id: str | None,
+    tags: Mapping[str, str],
+    origin: Mapping[str, Any],
+) -> RunSpec:
+    store.prepare()
+    taken = snapshots.take(store.files, checked.source, entry_script=checked.job["entry_script"])
+    snapshot = {"id": taken.id, "files": taken.files, "bytes": taken.bytes}
+    while True:
+        wanted = run_id or ids.drawn(name or checked.experiment)
+        spec = _spec(checked, wanted, snapshot, tags, origin)
+        if store.create(spec):
+            return spec
+        if run_id is not None:
+            return store.spec(run_id)  # somebody submitted the same attempt meanwhile
+
+
+def _spec(
+    checked: Checked,
+    run_id: str,
+    snapshot: Mapping[str, Any],
+    tags: Mapping[str, str],
+    origin: Mapping[str, Any],
+) -> RunSpec:
+    properties = {**git.facts(checked.source), "host": platform.node(), "python": platform.python_version()}
+    return RunSpec(
+        run_id=run_id,
+        experiment=checked.experiment,
+        created=protocol.timestamp(),
+        definition=checked.definition,
+        job=checked.job,
+        target=checked.resolved,
+        snapshot=snapshot,
+        tags={**checked.job["tags"], **tags},
+        properties={"ContentSnapshotId": str(snapshot["id"]), **properties},
+        origin=origin,
+    )
+
+
+def _start(store: RunStore, spec: RunSpec) -> None:
+    record = store.record(spec.run_id)
+    if record.verdict is not None or record.claim is not None:
+        return
+    if not record.events:
+        store.add_event(spec.run_id, "Starting", f"handing over to {spec.target['name']}", "submitter")
+    targets.get(spec.target).submit(spec, store)

@@ -1,0 +1,71 @@
+"""Waiting for the end of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from airflow_train import config
+from airflow_train.exceptions import (
+    InfrastructureFailure,
+    OutOfMemory,
+    RunCanceled,
+    RunFailed,
+    RunNotCompleted,
+    TimeLimitReached,
+)
+from airflow_train.lifecycle.observe import View, Watcher
+from airflow_train.runs.verdict import Verdict
+from airflow_train.store.run_store import RunStore
+
+#: First pause between two looks; it grows by half up to the poll interval. Seconds.
+FIRST_PAUSE = 0.02
+
+_ERRORS: dict[str, type[RunNotCompleted]] = {
+    "canceled": RunCanceled,
+    "out_of_memory": OutOfMemory,
+    "time_limit": TimeLimitReached,
+    "infrastructure": InfrastructureFailure,
+    "lost": InfrastructureFailure,
+}
+
+
+def wait(
+    store: RunStore,
+    run_id: str,
+    *,
+    poll_interval: float | None = None,
+    timeout: float | None = None,
+    on_look: Callable[[View], None] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> View:
+    """Look until the run has ended; a run that nobody started is started.
+
+    :param poll_interval: longest pause between two looks, seconds; `[train] poll_interval` by default.
+    :param timeout: seconds after which the last view is returned although the run goes on.
+    :param on_look: called after every look, the last one included.
+    :param sleep: how to pause; may raise to stop waiting.
+    :raises RunNotFound: there is no such run.
+    """
+    longest = config.get_number("poll_interval") if poll_interval is None else poll_interval
+    watcher = Watcher(store, run_id)
+    pause = min(FIRST_PAUSE, longest)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        view = watcher.look(may_start=True)
+        if on_look is not None:
+            on_look(view)
+        if view.terminal or (deadline is not None and time.monotonic() >= deadline):
+            return view
+        sleep(pause)
+        pause = min(pause * 1.5, longest)
+
+
+def error(run_id: str, verdict: Verdict) -> RunNotCompleted | None:
+    """The typed exception of a verdict; None when the run completed."""
+    if verdict.status == "Completed":
+        return None
+    lines = "".join(f"\n  {line}" for line in verdict.last_lines)
+    tail = f"\nLast lines of rank {verdict.rank}:{lines}" if lines else ""
+    kind = _ERRORS.get(verdict.reason, RunFailed)
+    return kind(f"Run {run_id} {verdict.status.lower()}: {verdict.message}{tail}", run_id)
