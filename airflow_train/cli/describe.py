@@ -1,0 +1,127 @@
+"""A run as programs get it (one JSON object, the same keys everywhere) and as people read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_train.cli import screen
+from airflow_train.lifecycle.observe import View
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore, RunSummary
+
+
+def as_json(store: RunStore, summary: RunSummary, status: str | None = None) -> dict[str, Any]:
+    """What every command with `--json` prints about a run.
+
+    :param status: what a look has shown, where that is newer than the summary.
+    """
+    return {
+        "run_id": summary.run_id,
+        "status": status or summary.status,
+        "experiment": summary.experiment,
+        "outputs_uri": store.files.join(layout.outputs(summary.run_id)),
+        "logs_uri": store.files.join(layout.user_logs(summary.run_id)),
+        "metrics": dict(summary.metrics or {}),
+        "error": summary.error,
+        "target": summary.target,
+        "created": summary.created,
+        "started": summary.started,
+        "ended": summary.ended,
+        "tags": dict(summary.tags or {}),
+    }
+
+
+def of_view(store: RunStore, view: View) -> dict[str, Any]:
+    """`as_json` of a run that was just looked at."""
+    summary = store.summary(view.record.run_id)
+    assert summary is not None  # the look has read its spec
+    return as_json(store, summary, view.status)
+
+
+def no_run(error: str) -> dict[str, Any]:
+    """The same keys when there is no run because it could not be submitted."""
+    keys = ("run_id", "status", "experiment", "outputs_uri", "logs_uri")
+    return {**dict.fromkeys(keys), "metrics": {}, "error": error}
+
+
+def in_full(store: RunStore, view: View) -> dict[str, Any]:
+    """`as_json` and everything else that the record holds."""
+    record = view.record
+    spec = record.spec
+    return {
+        **of_view(store, view),
+        "reason": record.reason,
+        "properties": dict(spec.properties),
+        "target": dict(spec.target),
+        "definition": dict(spec.definition),
+        "snapshot": dict(spec.snapshot),
+        "origin": dict(spec.origin),
+        "owner": record.owner,
+        "world_size": spec.world_size,
+        "events": [dict(event) for event in record.events],
+        "cancel": record.cancel,
+        "ranks": [dict(record.exits.get(rank) or {"rank": rank, **start}) for rank, start in _ranks(view)],
+        "verdict": record.verdict,
+    }
+
+
+def _ranks(view: View) -> list[tuple[int, dict[str, Any]]]:
+    record = view.record
+    return [(rank, dict(record.starts.get(rank, {}))) for rank in sorted({*record.starts, *record.exits})]
+
+
+def print_in_full(store: RunStore, view: View) -> None:
+    """Everything about a run for people."""
+    facts = in_full(store, view)
+    verdict = facts["verdict"] or {}
+    screen.print_facts(
+        [
+            ("run", facts["run_id"]),
+            ("status", f"{facts['status']}: {facts['reason']}" if facts["reason"] else facts["status"]),
+            ("experiment", facts["experiment"]),
+            ("target", facts["target"]["name"]),
+            ("created", facts["created"]),
+            ("started", facts["started"]),
+            ("ended", facts["ended"]),
+            ("duration", duration(facts["started"], facts["ended"])),
+            ("metrics", screen.pairs(facts["metrics"])),
+            ("tags", screen.pairs(facts["tags"])),
+            ("properties", screen.pairs(facts["properties"])),
+            ("outputs", facts["outputs_uri"]),
+            ("logs", facts["logs_uri"]),
+        ]
+    )
+    if facts["ranks"]:
+        print()
+        headers = ("rank", "node", "exit code", "signal", "largest memory", "ended")
+        screen.print_table(headers, [_rank_row(one) for one in facts["ranks"]])
+    if verdict.get("last_lines"):
+        print(f"\nLast lines of rank {verdict['rank']}:")
+        for line in verdict["last_lines"]:
+            print(f"  {line}")
+
+
+def _rank_row(one: dict[str, Any]) -> tuple[object, ...]:
+    memory = one.get("max_rss_bytes")
+    code = one.get("code")
+    return (
+        one["rank"],
+        one["node"],
+        "" if code is None else code,
+        one.get("signal") or "",
+        screen.size(int(memory)) if memory else "",
+        one.get("ended", "still running" if code is None else ""),
+    )
+
+
+def duration(started: str | None, ended: str | None) -> str:
+    """Time between two timestamps for people: `0.4 s`, `3 min 20 s`; empty where one is missing."""
+    if started is None or ended is None:
+        return ""
+    seconds = max(0.0, protocol.seconds_of(ended) - protocol.seconds_of(started))
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,0 +1,84 @@
+"""Entry point of `airflow-train`: every error ends as one sentence on standard error and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow_train.cli import codes, parser, screen
+from airflow_train.exceptions import TrainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Makes tracebacks of errors visible.
+DEBUG = "AIRFLOW_TRAIN_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command line; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a script's output may hold what the terminal's encoding can't show
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _carry_out(argv)
+        sys.stdout.flush()
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the flush at exit has somewhere to go
+        return codes.NOBODY_READS
+    except KeyboardInterrupt:
+        screen.say("interrupted")
+        return codes.INTERRUPTED
+    return code
+
+
+def _carry_out(argv: Sequence[str] | None) -> int:
+    args = parser.build().parse_args(argv)
+    module, _, name = args.handler.partition(":")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", FutureWarning)
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = _show_warning
+            handler: Callable[[Any], int] = getattr(import_module(f"airflow_train.cli.{module}"), name)
+            return handler(args)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # the last door before the user: no traceback unless asked for
+        if os.environ.get(DEBUG):
+            raise
+        return _answer(args, error)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    screen.warn(message)
+
+
+def _answer(args: Any, error: Exception) -> int:
+    code, text = _judge(error)
+    screen.error(text)
+    if args.json and args.handler == "training:run":
+        from airflow_train.cli import describe
+
+        screen.print_json(describe.no_run(text))
+    return code
+
+
+def _judge(error: Exception) -> tuple[int, str]:
+    if isinstance(error, TrainError):
+        return codes.of_error(error), str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return codes.BAD_INPUT, f"{place}{error.strerror}; correct the path or its permissions."
+    kind = type(error).__name__
+    return codes.FAILED, f"unexpected {kind}: {error}; set {DEBUG}=1 for the traceback and report it."

@@ -1,0 +1,204 @@
+"""`airflow-train runs …`: looking at runs, their output and files, and asking them to stop."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from typing import get_args
+
+from airflow_train.cli import codes, describe, screen, watch
+from airflow_train.exceptions import DefinitionError, RunNotFound, TrainError
+from airflow_train.lifecycle import observe
+from airflow_train.lifecycle.cancel import cancel as ask_to_stop
+from airflow_train.lifecycle.follow import Follower, LogLine
+from airflow_train.lifecycle.run import Run
+from airflow_train.runs.status import Status, is_terminal
+from airflow_train.store import artifacts, index
+from airflow_train.store.run_store import RunStore, open_store
+
+#: How many of the newest ids are compared with one that doesn't exist.
+_COMPARED = 2000
+
+
+def list_(args: Namespace) -> int:
+    """Newest runs first."""
+    store = open_store()
+    status = _status(args.status) if args.status else None
+    try:
+        observe.refresh(store)
+    except TrainError as error:  # one run that can't be looked at must not hide the others
+        screen.warn(error)
+    found = store.list_runs(limit=args.limit or None, experiment=args.experiment, status=status)
+    if args.json:
+        screen.print_json([describe.as_json(store, one) for one in found])
+        return codes.COMPLETED
+    if not found:
+        screen.say(f"no runs in {store.uri}" + (" that match" if status or args.experiment else ""))
+        return codes.COMPLETED
+    headers = ("run", "experiment", "status", "created", "took", "metrics")
+    rows = (
+        (
+            one.run_id,
+            one.experiment,
+            one.status,
+            one.created[:19].replace("T", " "),
+            describe.duration(one.started, one.ended),
+            screen.pairs(dict(one.metrics or {})),
+        )
+        for one in found
+    )
+    screen.print_table(headers, rows)
+    return codes.COMPLETED
+
+
+def _status(text: str) -> Status:
+    known: dict[str, Status] = {one.lower(): one for one in get_args(Status)}
+    if found := known.get(text.lower()):
+        return found
+    near = difflib.get_close_matches(text.lower(), known, n=1)
+    mend = f"did you mean {known[near[0]]}?" if near else "leave it out to see all runs."
+    raise DefinitionError(f"--status is {text!r} but must be one of {', '.join(known.values())}; {mend}")
+
+
+def show(args: Namespace) -> int:
+    """Everything about a run."""
+    store = open_store()
+    view = _look(store, args.run)
+    if args.json:
+        screen.print_json(describe.in_full(store, view))
+    else:
+        describe.print_in_full(store, view)
+    return codes.COMPLETED
+
+
+def logs(args: Namespace) -> int:
+    """Output of all ranks or of one, as far as it has come or until the run ends."""
+    store = open_store()
+    view = _look(store, args.run)
+    size = view.record.spec.world_size
+    if args.rank is not None and args.rank >= size:
+        raise DefinitionError(
+            f"--rank is {args.rank} but run {args.run} has ranks 0 to {size - 1}; name one of them."
+        )
+    follower = Follower(store, args.run, args.rank)
+    prefix = size > 1 and args.rank is None
+
+    def show_lines(view: observe.View) -> None:
+        _write(follower.drain() if view.terminal else follower.poll(), prefix, args.json)
+
+    if not args.follow or view.terminal:
+        _write(follower.drain(), prefix, args.json)
+    else:
+        watch.until_end(store, args.run, show_lines, asks=False)
+    return codes.COMPLETED
+
+
+def _write(lines: Iterable[LogLine], prefix: bool, as_json: bool) -> None:
+    for line in lines:
+        if as_json:
+            text = json.dumps({"rank": line.rank, "time": line.time, "text": line.text})
+        else:
+            text = f"[{line.rank}] {line.text}" if prefix else line.text
+        sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def metrics(args: Namespace) -> int:
+    """What a run logged."""
+    store = open_store()
+    _look(store, args.run)
+    found = Run(args.run, store).get_metrics()
+    if args.json:
+        screen.print_json(found)
+        return codes.COMPLETED
+    if not found:
+        screen.say(f"run {args.run} has logged no metrics")
+        return codes.COMPLETED
+    screen.print_table(
+        ("metric", "last", "logged"), (_metric_row(name, value) for name, value in found.items())
+    )
+    return codes.COMPLETED
+
+
+def _metric_row(name: str, value: object) -> tuple[object, ...]:
+    if isinstance(value, dict):
+        rows = max((len(column) if isinstance(column, list) else 1 for column in value.values()), default=0)
+        return name, f"table of {', '.join(value)}", f"{rows} rows"
+    if isinstance(value, list):
+        return name, screen.number(value[-1]) if value else "", f"{len(value)} times"
+    return name, screen.number(value), "once"
+
+
+def files(args: Namespace) -> int:
+    """Names of outputs, logs and uploads; one per line where no person reads."""
+    store = open_store()
+    _look(store, args.run)
+    found = list(artifacts.names(store.files, args.run))
+    if args.json:
+        screen.print_json([name for name, _ in found])
+    elif sys.stdout.isatty():
+        screen.print_table(("file", "size"), ((name, screen.size(size)) for name, size in found))
+    else:
+        for name, _ in found:
+            print(name)
+    return codes.COMPLETED
+
+
+def download(args: Namespace) -> int:
+    """Copy files of a run; their names stay whole below the folder."""
+    store = open_store()
+    _look(store, args.run)
+    with screen.working(f"copying files of {args.run}"):
+        copied = Run(args.run, store).download_files(args.prefix, args.to)
+    if args.json:
+        screen.print_json([str(path) for path in copied])
+    else:
+        for path in copied:
+            print(path)
+    return codes.COMPLETED
+
+
+def cancel(args: Namespace) -> int:
+    """Ask a run to stop; doesn't wait for it."""
+    store = open_store()
+    before = _look(store, args.run)
+    view = ask_to_stop(store, args.run, args.reason)
+    if args.json:
+        screen.print_json(describe.of_view(store, view))
+    elif before.terminal:
+        screen.say(f"run {args.run} had ended before: {before.status}")
+    elif is_terminal(view.status):
+        screen.say(f"run {args.run}: {view.status}")
+    else:
+        grace = view.record.spec.job["grace_seconds"]
+        screen.say(f"asked run {args.run} to stop; what still runs after {grace:g} s is killed")
+    return codes.COMPLETED
+
+
+def wait(args: Namespace) -> int:
+    """Wait for the end; the exit code tells how it was."""
+    store = open_store()
+    _look(store, args.run)
+    view = watch.until_end(store, args.run, watch.Live(store, args.run, None))
+    code = codes.COMPLETED if view is None else watch.outcome(view, show_lines=True)
+    if args.json:
+        screen.print_json(describe.of_view(store, view or observe.look(store, args.run)))
+    return code
+
+
+def _look(store: RunStore, run_id: str) -> observe.View:
+    """:raises RunNotFound: there is no such run; the sentence names those that are called alike."""
+    try:
+        return observe.look(store, run_id)
+    except RunNotFound as error:
+        newest = (one for _, one in itertools.islice(index.newest(store.files), _COMPARED))
+        near = difflib.get_close_matches(run_id, dict.fromkeys(newest), n=3)
+        if not near:
+            raise
+        raise RunNotFound(
+            f"there is no run {run_id} in {store.uri}; did you mean {' or '.join(near)}?"
+        ) from error

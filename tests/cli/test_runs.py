@@ -1,0 +1,148 @@
+"""`airflow-train runs …` over real runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def trained(cli: Any, define: Callable[..., str]) -> str:
+    """Id of a run that has completed."""
+    return str(cli("run", define("prints_and_logs", "digits.yaml"), "--json").data["run_id"])
+
+
+@pytest.fixture
+def failed(cli: Any, define: Callable[..., str]) -> str:
+    """Id of a run that has failed."""
+    return str(cli("run", define("fails", "broken.yaml"), "--json").data["run_id"])
+
+
+def test_list_is_newest_first_with_filters(cli: Any, trained: str, failed: str) -> None:
+    assert [one["run_id"] for one in cli("runs", "list", "--json").data] == [failed, trained]
+    assert [one["run_id"] for one in cli("runs", "list", "--json", "--limit", "1").data] == [failed]
+    assert [one["run_id"] for one in cli("runs", "list", "--json", "--status", "completed").data] == [trained]
+    assert [one["run_id"] for one in cli("runs", "list", "--json", "--experiment", "broken").data] == [failed]
+
+
+def test_list_for_people_has_a_line_per_run(cli: Any, trained: str, failed: str) -> None:
+    header, first, second = cli("runs", "list").out.splitlines()
+    assert header.split()[:3] == ["run", "experiment", "status"]
+    assert first.split()[:3] == [failed, "broken", "Failed"]
+    assert second.split()[:3] == [trained, "digits", "Completed"]
+
+
+def test_an_empty_store_lists_nothing(cli: Any, store_uri: str) -> None:
+    assert cli("runs", "list", "--json").data == []
+    answer = cli("runs", "list")
+    assert (answer.code, answer.out) == (0, "")
+    assert "no runs in" in answer.err
+    assert not Path(store_uri).exists()
+
+
+def test_an_unknown_status_is_answered_with_the_nearest(cli: Any) -> None:
+    answer = cli("runs", "list", "--status", "complete")
+    assert answer.code == 2
+    assert "did you mean Completed?" in answer.err
+
+
+def test_show_has_the_keys_of_run_and_more(cli: Any, failed: str) -> None:
+    data = cli("runs", "show", failed, "--json").data
+    assert data["status"] == "Failed"
+    assert {"run_id", "experiment", "outputs_uri", "logs_uri", "metrics", "tags", "properties"} <= data.keys()
+    assert [one["code"] for one in data["ranks"]] == [1]
+    assert data["verdict"]["exception"]["type"] == "ValueError"
+    people = cli("runs", "show", failed)
+    assert people.code == 0
+    assert "the data is bad" in people.out
+
+
+def test_an_unknown_run_is_answered_with_the_nearest(cli: Any, trained: str) -> None:
+    answer = cli("runs", "show", trained[:-1])
+    assert (answer.code, answer.out) == (2, "")
+    assert f"did you mean {trained}?" in answer.err
+
+
+def test_a_dag_run_id_is_answered_with_the_mend(cli: Any) -> None:
+    answer = cli("runs", "show", "manual__2026-11-21T05:00:00+00:00")
+    assert answer.code == 2
+    assert "is the id of a DAG run" in answer.err
+
+
+def test_wait_gives_the_codes_of_run_and_the_last_lines(cli: Any, trained: str, failed: str) -> None:
+    assert cli("runs", "wait", trained).code == 0
+    answer = cli("runs", "wait", failed)
+    assert answer.code == 1
+    assert answer.err.count("before the end") == 1
+
+
+def test_logs_as_json_lines(cli: Any, trained: str) -> None:
+    lines = [json.loads(line) for line in cli("runs", "logs", trained, "--json").out.splitlines()]
+    assert [line["text"] for line in lines] == ["arguments:", "done"]
+    assert all(line["rank"] == 0 and line["time"].endswith("Z") for line in lines)
+
+
+def test_logs_of_a_rank_that_is_not_there(cli: Any, trained: str) -> None:
+    answer = cli("runs", "logs", trained, "--rank", "7")
+    assert answer.code == 2
+    assert "ranks 0 to 0" in answer.err
+
+
+def test_logs_of_several_ranks_name_the_rank(cli: Any, define: Callable[..., str]) -> None:
+    path = define("prints_and_logs", distributed_training={"type": "pytorch"}, process_count_per_node=2)
+    run_id = cli("run", path, "--json").data["run_id"]
+    assert sorted(cli("runs", "logs", run_id).out.splitlines()) == sorted(
+        f"[{rank}] {text}" for rank in (0, 1) for text in ("arguments:", "done")
+    )
+    assert cli("runs", "logs", run_id, "--rank", "1").out.splitlines() == ["arguments:", "done"]
+
+
+def test_logs_follow_until_the_run_ends(
+    command: tuple[str, ...], cli: Any, define: Callable[..., str], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    run_id = cli("run", define("waits_for_file", script_params=[str(go)]), "--detach").out.strip()
+    process = subprocess.Popen([*command, "runs", "logs", "-f", run_id], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    go.touch()
+    rest, _ = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (0, "went on\n")
+
+
+def test_metrics_are_lists_where_logged_several_times(cli: Any, trained: str) -> None:
+    assert cli("runs", "metrics", trained, "--json").data == {"accuracy": [0.5, 0.97], "loss": "NaN"}
+    assert "accuracy" in cli("runs", "metrics", trained).out
+
+
+def test_download_keeps_the_prefix(cli: Any, trained: str, tmp_path: Path) -> None:
+    names = cli("runs", "files", trained).out.splitlines()
+    assert "outputs/model.txt" in names
+    assert cli("runs", "files", trained, "--json").data == names
+    answer = cli("runs", "download", trained, "--prefix", "outputs", "--to", str(tmp_path / "here"))
+    assert answer.code == 0
+    assert (tmp_path / "here/outputs/model.txt").read_text() == "a model\n"
+    assert not (tmp_path / "here/user_logs").exists()
+
+
+def test_download_of_nothing_names_what_is_there(cli: Any, trained: str) -> None:
+    answer = cli("runs", "download", trained, "--prefix", "output")
+    assert answer.code == 2
+    assert "outputs/model.txt" in answer.err
+
+
+def test_cancel_stops_a_run_and_wait_ends_with_3(cli: Any, define: Callable[..., str]) -> None:
+    run_id = cli("run", define("ignores_term", grace_seconds=0.2), "--detach").out.strip()
+    answer = cli("runs", "cancel", run_id, "--reason", "seen enough", "--json")
+    assert answer.code == 0
+    assert answer.data["run_id"] == run_id
+    waited = cli("runs", "wait", run_id, "--json")
+    assert waited.code == 3
+    assert waited.data["status"] == "Canceled"
+    assert "seen enough" in waited.data["error"]
+    assert "had ended before: Canceled" in cli("runs", "cancel", run_id).err
