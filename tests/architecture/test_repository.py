@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,6 +17,9 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 REGISTRY = re.compile(
     r"""(index-url|find-links|resolved|registry|url) *[=:"]+ *"?https?://|https?://[^ "]*/(simple|packages)/"""
 )
+
+#: Distributions that are named otherwise than what they install.
+DISTRIBUTIONS = {"airflow": "apache-airflow", "yaml": "pyyaml"}
 
 
 @pytest.fixture
@@ -68,6 +73,16 @@ def test_the_lock_holds_a_fitting_version_of_everything_the_project_asks_for(rep
     assert "--hash=sha256:" in lock
 
 
+def test_the_package_declares_what_it_imports_and_nothing_else(repository: Path) -> None:
+    project = tomllib.loads(repository.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {_key(Requirement(text).name) for text in project["dependencies"]}
+    sources = repository.joinpath("airflow_train").rglob("*.py")
+    roots = {name.partition(".")[0] for file in sources for name in _imported(file)}
+    foreign = roots - sys.stdlib_module_names - {"airflow_train", "train_run"}
+
+    assert {DISTRIBUTIONS.get(root, root) for root in foreign} == declared
+
+
 def test_the_wheel_holds_every_file_of_the_package(
     tracked: list[Path], repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +94,12 @@ def test_the_wheel_holds_every_file_of_the_package(
     wanted = {str(file.relative_to(repository)) for file in tracked if package in file.parents}
 
     assert wanted - set(wheel.namelist()) == set()
+
+
+def _imported(file: Path) -> list[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return plain + [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
 
 
 def _key(name: str) -> str:
