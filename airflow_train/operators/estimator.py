@@ -1,0 +1,131 @@
+"""`EstimatorOperator`: train what an estimator says, as one task.
+
+Imported by every DAG file that uses it, all day: what it needs to run is imported when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_train.tasks.compat import unmapped
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_train.tasks.kill import KillSwitch
+
+
+class EstimatorOperator(BaseOperator):
+    """Runs an estimator on a compute target, shows its output in the task log and waits for its end.
+
+    Pushes `run_id`, `outputs_uri` and `logs_uri` as soon as the run exists, and returns them with `status` and
+    `metrics` (the last value of each; NaN and infinities as text), so that
+    `train.output["run_id"]` names the run downstream.
+
+    A retry takes over a run that is still alive, takes the result of one that has completed meanwhile, and starts anew
+    after one that failed. A cleared task trains again. Errors that only the author can mend aren't retried.
+
+    :param estimator: a definition (`Estimator`, `PyTorch`, …), the path of a YAML file or plain data. Templated, values
+        inside included. Relative paths start at the DAG file's folder; those in a YAML file at that file's.
+    :param compute_target: wins over the definition's; `[train] compute_target` where neither says. Templated.
+    :param experiment: wins over the definition's; the DAG's id where neither says. Templated.
+    :param tags: added to the definition's. Templated.
+    :param wait_for_completion: False starts the run and succeeds at once; watch it with `RunSensor`.
+    :param poll_interval: longest pause between two looks in seconds; `[train] poll_interval` by default.
+    :param on_kill: `cancel` stops the run when a user ends the task or its `execution_timeout` passes; `leave` doesn't.
+    :param deferrable: True is refused on targets that can't defer; the configured default is ignored there.
+    :param store: URI of the run store; `[train] store` by default. Templated.
+    :param retries: 2 by default, because only a next try can take a run over when a worker dies.
+    :raises DefinitionError: a value that is no template breaks a rule.
+    """
+
+    template_fields: Sequence[str] = ("estimator", "compute_target", "experiment", "tags", "store")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"estimator": "yaml", "tags": "yaml"}
+    ui_color = "#dfe9f5"
+
+    _must_be_distributed: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        estimator: Any,
+        compute_target: str | Mapping[str, Any] | None = None,
+        experiment: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        wait_for_completion: bool = True,
+        poll_interval: float | None = None,
+        on_kill: Literal["cancel", "leave"] = "cancel",
+        deferrable: bool | None = None,
+        store: str | None = None,
+        retries: int | None = 2,
+        retry_delay: timedelta | float = timedelta(seconds=30),
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("multiple_outputs", True)
+        super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
+        self.estimator = estimator if unmapped(self) else self._plain(estimator)
+        self.compute_target = compute_target
+        self.experiment = experiment
+        self.tags = dict(tags) if isinstance(tags, Mapping) else tags
+        self.wait_for_completion = wait_for_completion
+        self.poll_interval = poll_interval
+        self.on_kill_action = on_kill
+        self.deferrable = deferrable
+        self.store = store
+        self._switch: KillSwitch | None = None
+        self._check_arguments()
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run it; returns `run_id`, `status`, `metrics`, `outputs_uri` and `logs_uri`."""
+        from airflow_train.tasks import training
+        from airflow_train.tasks.kill import KillSwitch
+
+        self._switch = KillSwitch()
+        wish = training.Wish(
+            estimator=self.estimator,
+            compute_target=self.compute_target,
+            experiment=self.experiment,
+            tags=self.tags or {},
+            overrides=self._overrides(),
+            must_be_distributed=self._must_be_distributed,
+            wait=self.wait_for_completion,
+            poll_interval=self.poll_interval,
+            leave_on_kill=self.on_kill_action == "leave",
+            deferrable=self.deferrable,
+            store=self.store,
+        )
+        try:
+            return training.train(wish, context, self._switch)
+        finally:
+            self._switch = None
+
+    def on_kill(self) -> None:
+        """Tell `execute` to end; whether the run ends too is decided there."""
+        if self._switch is not None:
+            self._switch.press()
+
+    def _overrides(self) -> dict[str, Any]:
+        return {}
+
+    def _plain(self, estimator: Any) -> Any:
+        from airflow_train.tasks import plain
+
+        return plain.at_parse(estimator, plain.folder_of(self.get_dag()))
+
+    def _check_arguments(self) -> None:
+        from airflow_train.exceptions import DefinitionError
+
+        if self.on_kill_action not in ("cancel", "leave"):
+            raise DefinitionError(
+                f"task {self.task_id}: on_kill is {self.on_kill_action!r} but must be 'cancel' or 'leave'; leave it "
+                "out to cancel the run."
+            )
+        if self.deferrable and self.compute_target == "local":
+            raise DefinitionError(
+                f"task {self.task_id}: deferrable=True can't be honoured on compute_target 'local', because only the "
+                "machine that started a local run can watch it; leave deferrable out."
+            )

@@ -1,0 +1,15 @@
+"""The Airflow side of a run, shared by operators, sensors and all that follow. The lowest room that imports Airflow.
+
+    identity    which attempt of which task is this, and does it continue the one before
+    attempts    the chain of attempts in the store: which run this attempt works on
+    watching    the same for a task that watches somebody else's run
+    plain       definitions as plain data for template fields, and the folder relative paths start from
+    training    the way of a run through one task: start or find it, follow it, tell how it ended
+    kill        what a kill means, and whether the run stops with the task
+    live_log    the bounded view of all ranks in the task log
+    xcom        what other tasks learn of a run
+    failures    our errors as Airflow's: which must not be retried
+    compat      differences between Airflow 3.1, 3.2 and 3.3
+
+Nothing here is imported while a DAG file is parsed, but for `compat`.
+"""

@@ -1,0 +1,69 @@
+"""Definitions as plain data: what an operator keeps in its template field, and what it makes of it when it runs.
+
+Jinja renders dicts and lists, an XCom argument inside them makes a dependency, and the serialized DAG stays the same
+from parse to parse: no absolute path, no object ever gets into the field.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_train import definitions
+from airflow_train.exceptions import DefinitionError
+
+_TEMPLATE = ("{{", "{%")
+
+
+def folder_of(dag: Any) -> Path | None:
+    """The folder of a DAG's file, where relative paths of its definitions start; None while nobody knows."""
+    place = getattr(dag, "fileloc", None)
+    return Path(place).absolute().parent if place else None
+
+
+def at_parse(estimator: Any, base: Path | None) -> Any:
+    """A definition, its data or its YAML file as plain data for a template field; literals are checked.
+
+    A YAML file is read here, so that its content is shown and rendered like data written in the DAG file; its relative
+    `source_directory` then counts from the DAG file. A templated path stays, to be read when the task runs.
+
+    :raises DefinitionError: something that is no template breaks a rule.
+    """
+    if isinstance(estimator, (str, os.PathLike)):
+        return _file_at_parse(os.fspath(estimator), base)
+    return definitions.as_plain(estimator)
+
+
+def at_run(estimator: Any, base: Path) -> Mapping[str, Any]:
+    """The rendered field as checked plain data, relative paths made absolute.
+
+    :raises DefinitionError: it breaks a rule, or a template wasn't rendered.
+    """
+    path = Path(estimator) if isinstance(estimator, (str, os.PathLike)) else None
+    found = definitions.load(estimator, base=base)
+    data: dict[str, Any] = dict(found.to_dict())
+    if "source_directory" in data or path is not None:
+        data["source_directory"] = str(found.source_path(base))
+    return data
+
+
+def changed(data: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+    """The data with what an operator's own arguments say about it; None says nothing."""
+    return {**data, **{name: value for name, value in values.items() if value is not None}}
+
+
+def _file_at_parse(text: str, base: Path | None) -> Any:
+    if any(mark in text for mark in _TEMPLATE):
+        return text
+    path = (base or Path()) / text
+    if base is None and not path.is_file():
+        return text  # the DAG isn't known yet; when it runs it is
+    found = definitions.load(path)
+    data = definitions.as_plain(found)
+    if not isinstance(data, dict):
+        raise DefinitionError(f"{text} holds no definition.")
+    source = found.source_path(None)
+    data["source_directory"] = os.path.relpath(source, base) if base is not None else str(source)
+    return data

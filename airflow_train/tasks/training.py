@@ -1,0 +1,179 @@
+"""The way of a run through one task: which run is it, start it or find it again, follow it, tell how it ended."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_train import config, definitions, targets
+from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
+from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle.observe import View
+from airflow_train.lifecycle.submit import submit
+from airflow_train.runs.verdict import Verdict
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.tasks import attempts, compat, identity, kill, plain, xcom
+from airflow_train.tasks.failures import translated
+from airflow_train.tasks.kill import KillSwitch
+from airflow_train.tasks.live_log import LiveLog
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a task was told to train; the arguments of `EstimatorOperator` as they were rendered."""
+
+    estimator: Any
+    compute_target: Any = None
+    experiment: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=dict)
+    #: Parameters of the definition that arguments of the operator replace.
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    must_be_distributed: bool = False
+    wait: bool = True
+    poll_interval: float | None = None
+    leave_on_kill: bool = False
+    deferrable: bool | None = None
+    store: str | None = None
+
+
+def train(wish: Wish, context: Mapping[str, Any], switch: KillSwitch) -> dict[str, Any]:
+    """Run what was wished for; returns what other tasks learn of it.
+
+    :raises AirflowFailException: trying again can't end differently.
+    :raises RunNotCompleted: the run failed; the next try starts anew.
+    """
+    with translated():
+        since = protocol.timestamp()
+        data = _data(wish, context)
+        _check_deferrable(wish, data)
+        store = open_store(wish.store)
+        run_id = identity.attempt_of(context).run_id
+        try:
+            run_id = _enter(store, context, switch)
+            switch.check()
+            _submit(store, run_id, wish, data, context)
+            result = _publish(store, run_id, context)
+            if wish.wait:
+                view = follow(store, run_id, switch, poll_interval=wish.poll_interval, since=since)
+            else:
+                switch.check()
+                view = observe.look(store, run_id)
+        except kill.Killed:
+            raise kill.handle(store, run_id, context, leave=wish.leave_on_kill) from None
+        except compat.AirflowTaskTimeout:
+            if not wish.leave_on_kill:
+                kill.stop(store, run_id, context, "the task's execution_timeout passed")
+            raise
+        return {**result, **outcome(store, view)}
+
+
+def follow(
+    store: RunStore, run_id: str, switch: KillSwitch, *, poll_interval: float | None = None, since: str = ""
+) -> View:
+    """Wait for the end of a run and show its output and its statuses in the task log.
+
+    :raises Killed: the task was told to end.
+    """
+    live = LiveLog(store, run_id, lines=int(config.get_number("log_lines")), since=since)
+    told: list[str] = []
+
+    def show(view: View) -> None:
+        words = f"Run {run_id} is {view.status}" + (f": {view.record.reason}" if view.record.reason else "")
+        if not view.terminal and words not in told[-1:]:
+            told.append(words)
+            log.info("%s", words)
+        live.show(view)
+
+    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=switch.pause)
+    live.finish(store.files.join(layout.user_logs(run_id)))
+    return view
+
+
+def outcome(store: RunStore, view: View) -> dict[str, Any]:
+    """Status and last metrics of a run, as XCom takes them.
+
+    :raises RunNotCompleted: the run has ended, but not as Completed; the class says why.
+    """
+    run_id = view.record.run_id
+    if view.record.verdict is not None:
+        problem = wait.error(run_id, Verdict.from_json(view.record.verdict))
+        if problem is not None:
+            raise problem
+    summary = store.summary(run_id) if view.terminal else None
+    metrics = summary.metrics if summary is not None else None
+    return {"status": view.status, "metrics": xcom.of_metrics(metrics or {})}
+
+
+def experiment_of(dag_id: str) -> str:
+    """The experiment of runs whose definition names none: the DAG's id, in letters that experiments may have."""
+    return re.sub(r"[^\w-]+", "-", dag_id, flags=re.ASCII).strip("-_")[:255] or "dag"
+
+
+def _data(wish: Wish, context: Mapping[str, Any]) -> dict[str, Any]:
+    base = plain.folder_of(context["dag"]) or Path.cwd()
+    data = plain.changed(plain.at_run(wish.estimator, base), experiment=wish.experiment, **wish.overrides)
+    if wish.must_be_distributed and not data.get("distributed_training"):
+        raise DefinitionError(
+            f"task {context['ti'].task_id}: the {data['type']} has no distributed_training, which "
+            "DistributedEstimatorOperator needs; give it one or use EstimatorOperator."
+        )
+    return data
+
+
+def _check_deferrable(wish: Wish, data: Mapping[str, Any]) -> None:
+    wanted = compat.default_deferrable() if wish.deferrable is None else wish.deferrable
+    if not wanted:
+        return
+    resolved = definitions.resolve_compute_target(wish.compute_target or data.get("compute_target"))
+    name = resolved["name"]
+    can_defer = targets.get(resolved).can_defer
+    reason = "no trigger exists for it yet" if can_defer else "only this machine can watch its runs"
+    if wish.deferrable:
+        raise UnsupportedByTarget(
+            f"deferrable=True can't be honoured on compute target {name!r}, because {reason}; leave deferrable out."
+        )
+    log.info("[operators] default_deferrable is ignored on compute target %r, because %s.", name, reason)
+
+
+def _enter(store: RunStore, context: Mapping[str, Any], switch: KillSwitch) -> str:
+    current, key = identity.attempt_of(context), identity.task_key(context)
+    by = identity.label_of(context)
+    decision = attempts.enter(store, key, current, by, sleep=switch.pause)
+    attempts.check_newest(store, key, current)
+    return decision.run_id
+
+
+def _submit(
+    store: RunStore, run_id: str, wish: Wish, data: Mapping[str, Any], context: Mapping[str, Any]
+) -> None:
+    submit(
+        store,
+        data,
+        run_id=run_id,
+        experiment=experiment_of(context["ti"].dag_id),
+        compute_target=wish.compute_target,
+        tags={str(key): str(value) for key, value in wish.tags.items()},
+        owner=identity.owner_of(context),
+        origin={**identity.origin_of(context), "waits": wish.wait},
+    )
+
+
+def _publish(store: RunStore, run_id: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell other tasks where the run is as soon as it exists, so that they know also when it fails."""
+    places = {
+        "run_id": run_id,
+        "outputs_uri": store.files.join(layout.outputs(run_id)),
+        "logs_uri": store.files.join(layout.user_logs(run_id)),
+    }
+    for key, value in places.items():
+        context["ti"].xcom_push(key=key, value=value)
+    log.info("Run %s; outputs in %s, logs in %s.", run_id, places["outputs_uri"], places["logs_uri"])
+    return places
