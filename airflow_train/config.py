@@ -15,13 +15,25 @@ from airflow_train.exceptions import ConfigurationError
 
 #: option → (default, type, what it means). The provider's configuration section is made of this table.
 OPTIONS: dict[str, tuple[str, str, str]] = {
-    "store": ("", "string", "Run store: a path or fsspec URI. Empty means the folder `train` in AIRFLOW_HOME."),
-    "targets": ("", "string", "YAML file of named compute targets. Empty means `train_targets.yaml` in AIRFLOW_HOME."),
+    "store": (
+        "",
+        "string",
+        "Run store: a path or fsspec URI. Empty means the folder `train` in AIRFLOW_HOME.",
+    ),
+    "targets": (
+        "",
+        "string",
+        "YAML file of named compute targets. Empty means `train_targets.yaml` in AIRFLOW_HOME.",
+    ),
     "compute_target": ("local", "string", "Compute target of definitions that name none."),
     "snapshot_max_bytes": ("314572800", "integer", "Largest source directory that travels, in bytes."),
     "snapshot_max_files": ("20000", "integer", "Most files of a source directory that travel."),
     "poll_interval": ("1.0", "float", "Longest pause in seconds between two looks at a run."),
-    "log_lines": ("10000", "integer", "Most lines of a run that the task log shows; the run store holds all."),
+    "log_lines": (
+        "10000",
+        "integer",
+        "Most lines of a run that the task log shows; the run store holds all.",
+    ),
 }
 
 
@@ -58,7 +70,9 @@ def get_number(option: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigurationError(f"[train] {option} is {text!r} but must be a number; correct it or leave it out.") from None
+        raise ConfigurationError(
+            f"[train] {option} is {text!r} but must be a number; correct it or leave it out."
+        ) from None
 
 
 @lru_cache(maxsize=4)
@@ -67,5 +81,7 @@ def _section(path: Path, _modified: int) -> dict[str, str]:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} can't be read as an Airflow configuration: {error}; correct the file.") from error
+        raise ConfigurationError(
+            f"{path} can't be read as an Airflow configuration: {error}; correct the file."
+        ) from error
     return dict(parser.items("train")) if parser.has_section("train") else {}

@@ -79,19 +79,15 @@ class Watcher:
             if self.store.take_claim(self.run_id, protocol.identity()):
                 self._judge(record, None)
             return True
-        if step is Step.COLLECT:
-            self._judge(self.store.record(self.run_id), self._collect(target, record, seen.note))
-            target.sweep(record, self.store)
-            return True
         if step is Step.JUDGE:
             successor = record.report is not None and record.report["by"] == protocol.SUCCESSOR
             self._judge(record, seen.note if successor else None)
             return True
-        if step is Step.GIVE_UP:
-            host = (record.claim or {}).get("host")
-            self._judge(
-                record, f"its supervisor on {host} hasn't been heard of for {protocol.LEASE_SECONDS:g} s"
-            )
+        if step in (Step.COLLECT, Step.GIVE_UP):
+            note = seen.note if step is Step.COLLECT else _unheard(record)
+            note = self._collect(target, record, note)
+            self._judge(self.store.record(self.run_id), note)
+            target.sweep(record, self.store)
             return True
         return False
 
@@ -125,6 +121,11 @@ class Watcher:
         """Write what a killed judge left unwritten."""
         if record.verdict is not None and not self.store.settled(record.spec):
             self.store.settle(record.spec, Verdict.from_json(record.verdict))
+
+
+def _unheard(record: RunRecord) -> str:
+    host = (record.claim or {}).get("host")
+    return f"its supervisor on {host} hasn't been heard of for {protocol.LEASE_SECONDS:g} s"
 
 
 def look(store: RunStore, run_id: str) -> View:

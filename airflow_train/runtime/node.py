@@ -49,8 +49,6 @@ def collect_again(launch_path: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two who look at once collect one after the other
         if records.read(node.path(protocol.REPORT_FILE)) is None:
             node.collect(by=protocol.SUCCESSOR)
-        else:
-            node.clear()
     return 0
 
 
@@ -61,7 +59,7 @@ class Node:
         self.launch, self.folder = launch, folder
         self.run_folder: str = launch["run_folder"]
         self.work: str = launch["work_folder"]
-        self.started = time.time()
+        self.launch_time = protocol.timestamp()
         self.error: str | None = None
         #: pid of a wrapper → (its rank, write end of its control pipe)
         self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
@@ -116,7 +114,7 @@ class Node:
     def _start_ranks(self) -> None:
         os.makedirs(os.path.join(self.work, protocol.OUTPUTS_FOLDER), exist_ok=True)
         os.makedirs(os.path.join(self.work, protocol.LOGS_FOLDER), exist_ok=True)
-        self.started = time.time()
+        self.launch_time, self.started = protocol.timestamp(), time.monotonic()
         self._wakeup, wakeup_write = os.pipe()
         os.set_blocking(self._wakeup, False)
         os.set_blocking(wakeup_write, False)
@@ -163,7 +161,7 @@ class Node:
             self._stop(protocol.STOP_JUDGED, grace=0.0)
         elif os.path.exists(os.path.join(self.run_folder, protocol.CANCEL_FILE)):
             self._stop(protocol.STOP_CANCEL)
-        elif limit is not None and time.time() - self.started > limit:
+        elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._tell(b"K")
@@ -207,7 +205,7 @@ class Node:
         folder = os.path.join(self.run_folder, protocol.rank_folder(one["rank"]))
         exit_record = records.read(os.path.join(folder, "exit.json"))
         if exit_record is None:  # the wrapper was killed, and the kernel killed the script with it
-            exit_record = wrapper_killed(one, status, self.started)
+            exit_record = wrapper_killed(one, status, self.launch_time)
             records.create(os.path.join(folder, "exit.json"), exit_record)
         well = exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED
         if not well and self.wrappers:
@@ -233,22 +231,17 @@ class Node:
             result = staging.collect(self.work, files, self.heartbeat)
         except OSError as error:
             self.error = self.error or "the outputs could not be collected: %s" % error
-        report = {
-            "at": protocol.timestamp(),
-            "started": protocol.timestamp(self.started),
-            "error": self.error,
-            "by": by,
-        }
-        records.create(self.path(protocol.REPORT_FILE), {**report, **result})
         if self.error is None or self.error.startswith("the code"):
-            self.clear()
+            self.clear()  # before the report, so that after it there is nothing left to do
+        report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
+        records.create(self.path(protocol.REPORT_FILE), {**report, **result})
 
     def clear(self) -> None:
         """Remove the working directory; what couldn't be collected stays for a person to fetch."""
         shutil.rmtree(self.work, ignore_errors=True)
 
 
-def wrapper_killed(one: dict[str, Any], status: int, started: float) -> dict[str, Any]:
+def wrapper_killed(one: dict[str, Any], status: int, started: str) -> dict[str, Any]:
     """Exit record of a rank whose wrapper could not write its own."""
     return {
         "rank": one["rank"],
@@ -257,7 +250,7 @@ def wrapper_killed(one: dict[str, Any], status: int, started: float) -> dict[str
         "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
         "could_not_start": None,
         "stopped_by": protocol.WRAPPER_KILLED,
-        "started": protocol.timestamp(started),
+        "started": started,
         "ended": protocol.timestamp(),
         "max_rss_bytes": None,
         "cpu_seconds": None,

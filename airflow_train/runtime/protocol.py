@@ -49,7 +49,7 @@ WITHHELD_PREFIXES = (
     "AIRFLOW_VAR_",
     "AIRFLOW_TRAIN_",
     "_AIRFLOW_",
-    "AIRFLOW_CTX_",
+    "__AIRFLOW_",
 )
 
 # Names below the folder of a run.

@@ -56,7 +56,7 @@ class Wrapper:
         """Fork the script; `could_not_start` says why when it can't be executed."""
         self.output, write_end = os.pipe()
         with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)
+            fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)  # novermin: guarded
         self.wakeup, wakeup_write = os.pipe()
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runtime import protocol
@@ -22,13 +23,19 @@ def start(argv: Sequence[str], log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as words:
-            code = subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/")
+            code = _call(argv, words)
     except OSError as error:
         raise InfrastructureFailure(
             f"the supervisor {argv[0]} could not be started: {error.strerror}."
         ) from error
     if code:
         raise InfrastructureFailure(f"the supervisor ended at once with code {code}: {_last_line(log)}")
+
+
+def _call(argv: Sequence[str], words: BinaryIO) -> int:
+    return subprocess.call(
+        argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/", start_new_session=True
+    )
 
 
 def _last_line(log: Path) -> str:
@@ -42,7 +49,7 @@ def collect(argv: Sequence[str], log: Path) -> None:
     :raises InfrastructureFailure: it failed; the working directory is kept.
     """
     with log.open("ab") as words:
-        code = subprocess.call(argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/")
+        code = _call(argv, words)
     if code:
         raise InfrastructureFailure(
             f"what the run left could not be collected (code {code}): {_last_line(log)}"

@@ -125,13 +125,11 @@ class LocalTarget:
         engine.collect(argv, self._node_log(record.run_id, store))
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
-        """Remove a working directory that a killed supervisor left."""
-        shutil.rmtree(
-            Path(self._path(store, layout.run(record.run_id)))
-            / protocol.node_folder(0)
-            / protocol.WORK_FOLDER,
-            ignore_errors=True,
-        )
+        """Remove working directory and half-written files that killed processes left."""
+        folder = Path(self._path(store, layout.run(record.run_id)))
+        shutil.rmtree(self._path(store, layout.work(record.run_id)), ignore_errors=True)
+        for half in folder.rglob(f"{protocol.TEMPORARY}*"):
+            half.unlink(missing_ok=True)
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, and can process trees be seen?"""
