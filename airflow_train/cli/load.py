@@ -4,40 +4,91 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow_train.definitions.values import Written
-from airflow_train.exceptions import DefinitionError
-
-if TYPE_CHECKING:
-    from airflow_train.definitions import Estimator, ScriptRunConfig
+from airflow_train import definitions, targets
+from airflow_train.definitions import yaml_file
+from airflow_train.definitions.values import Written, is_template, shown
+from airflow_train.exceptions import DefinitionError, TrainError
+from airflow_train.store.run_store import RunStore
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+#: Line number that stands for the first option of the command line; no file has so many lines.
+_FIRST_OPTION = 1_000_000_000
 
 
-def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """`KEY=VALUE` options as a dict.
+def definition(file: str, options: Sequence[str] = (), experiment: str | None = None) -> Any:
+    """The definition in a file after `--set` and `--experiment`; without an experiment the file's stem is one.
 
-    :raises DefinitionError: one of them has no key or no `=`.
+    :param options: `PATH=YAML` each, applied in order.
+    :raises DefinitionError: every problem, each with its line or the option that it comes from.
     """
-    found: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            raise DefinitionError(
-                f"{option} is {text!r} but must be KEY=VALUE; write it as {option} {key or 'KEY'}=VALUE."
-            )
-        found[key] = value
-    return found
+    document = yaml_file.parsed(Path(file))
+    lines = dict(document.lines)
+    names = [f"--set {option}" for option in options]
+    for number, option in enumerate(options):
+        place = _set(document.data, option)
+        for known in [one for one in lines if one[: len(place)] == place]:
+            del lines[known]
+        for length in range(1, len(place) + 1):
+            lines.setdefault(place[:length], _FIRST_OPTION + number)
+        lines[place] = _FIRST_OPTION + number
+    if experiment is not None:
+        document.data["experiment"] = experiment
+        lines["experiment",] = _FIRST_OPTION + len(names)
+        names.append(f"--experiment {experiment}")
+    document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
+    try:
+        return definitions.from_document(document.data, where=file, lines=lines)
+    except DefinitionError as error:
+        raise DefinitionError(_by_option(problem, file, names) for problem in error.problems) from None
 
 
-def default_experiment(file: str) -> str:
-    """The file's stem, cut to what experiments may be called."""
-    return re.sub(r"[^\w-]+|^[^a-zA-Z0-9]+", "-", Path(file).stem).strip("-")[:255] or "experiment"
+def _by_option(problem: str, file: str, names: Sequence[str]) -> str:
+    found = re.match(rf"{re.escape(file)}:({_FIRST_OPTION // 1000}\d\d\d): ", problem)
+    return f"{names[int(found[1]) - _FIRST_OPTION]}: {problem[found.end() :]}" if found else problem
 
 
-def scalar_text(option: str, text: str) -> Any:
+def _set(data: dict[str, Any], option: str) -> tuple[str | int, ...]:
+    """Put one `PATH=YAML` into plain data; returns the path."""
+    path, equals, text = option.partition("=")
+    parts = path.split(".")
+    if not equals or not all(parts):
+        raise DefinitionError(
+            f"--set is {option!r} but must be PATH=YAML, as in node_count=2 or script_params.--lr=0.1; correct it."
+        )
+    value = value_of(f"--set {option}", text)
+    place: list[str | int] = []
+    inner: Any = data
+    for part in parts[:-1]:
+        key = _key(inner, part, place, option)
+        if isinstance(inner, dict) and inner.get(key) is None:
+            inner[key] = {}
+        place.append(key)
+        inner = inner[key]
+    key = _key(inner, parts[-1], place, option)
+    inner[key] = value
+    return (*place, key)
+
+
+def _key(inner: Any, part: str, place: Sequence[str | int], option: str) -> Any:
+    name = ".".join(map(str, place))
+    if isinstance(inner, dict):
+        return part
+    if isinstance(inner, list):
+        if part.isdecimal() and int(part) < len(inner):
+            return int(part)
+        raise DefinitionError(
+            f"--set {option}: {name} is a list of {len(inner)}; name one of its values, from 0 up."
+        )
+    raise DefinitionError(
+        f"--set {option}: {name} is {shown(inner)}, which holds nothing named {part}; set {name} itself."
+    )
+
+
+def value_of(option: str, text: str) -> Any:
     """A YAML value whose scalars are the text that was written, as in a definition file.
 
     :raises DefinitionError: it can't be read as YAML.
@@ -63,3 +114,54 @@ def _plain(node: Any) -> Any:
     if node is None or (node.style is None and node.value in _NULLS):
         return None
     return Written(node.value, quoted=node.style is not None)
+
+
+def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """`KEY=VALUE` options as a dict.
+
+    :raises DefinitionError: one of them has no key or no `=`.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise DefinitionError(
+                f"{option} is {text!r} but must be KEY=VALUE; write it as {option} {key or 'KEY'}=VALUE."
+            )
+        found[key] = value
+    return found
+
+
+def default_experiment(file: str) -> str:
+    """The file's stem, cut to what experiments may be called."""
+    return re.sub(r"[^\w-]+", "-", Path(file).stem, flags=re.ASCII).strip("-_")[:255] or "experiment"
+
+
+def problems(store: RunStore, file: str) -> list[str]:
+    """Everything that is wrong with a file, what it names and its target; values that are templates are passed over."""
+    try:
+        loaded = definitions.load(Path(file))
+    except DefinitionError as error:
+        return list(error.problems)
+    found: list[str] = []
+    try:
+        definitions.check_files(loaded)
+    except DefinitionError as error:
+        found += error.problems
+    if not _has_template(loaded.to_dict()):
+        found += _not_honoured(store, loaded)
+    return [one if one.startswith(file) else f"{file}: {one}" for one in found]
+
+
+def _not_honoured(store: RunStore, loaded: Any) -> list[str]:
+    job = asdict(loaded.normalized())
+    try:
+        return targets.get(definitions.resolve_compute_target(job["compute_target"])).check(job, store)
+    except TrainError as error:
+        return [str(error)]
+
+
+def _has_template(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_template, value.values()))
+    return any(map(_has_template, value)) if isinstance(value, list) else is_template(value)

@@ -10,6 +10,7 @@ from airflow_train.cli import codes, describe, load, screen, watch
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle import submit as submitting
 from airflow_train.runs import ids
+from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore, open_store
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def dry_run(args: Namespace) -> int:
     definition = load.definition(args.file, args.set, args.experiment)
     checked = submitting.check(store, definition, compute_target=args.target)
     with screen.working("looking at the source"):
-        travels = load.travels(store, checked)
+        travels = snapshots.measure(checked.source, entry_script=checked.job["entry_script"])
     plan = submitting.dry_run(store, definition, compute_target=args.target)
     whole = {
         "experiment": checked.experiment,

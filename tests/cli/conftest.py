@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Answer:
 
     def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
-        assert "Traceback" not in self.err, self.err
+        assert not re.search("^Traceback", self.err, re.MULTILINE), self.err
 
     @property
     def data(self) -> Any:

@@ -67,7 +67,9 @@ def go(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def terminal(command: tuple[str, ...], define: Callable[..., str], go: Path) -> Terminal:
     """A person watching a run that waits for `go`."""
-    started = Terminal((*command, "run", define("waits_for_file", script_params=[str(go)], grace_seconds=5)))
+    started = Terminal(
+        (*command, "run", define("waits_for_file", script_params={str(go): ""}, grace_seconds=5))
+    )
     started.expect(r"\[0\] ready")
     return started
 
@@ -122,7 +124,7 @@ def test_a_second_ctrl_c_is_the_answer_to_leave(terminal: Terminal) -> None:
 def test_without_a_terminal_nobody_is_asked(
     command: tuple[str, ...], define: Callable[..., str], go: Path
 ) -> None:
-    path = define("waits_for_file", script_params=[str(go)])
+    path = define("waits_for_file", script_params={str(go): ""})
     process = subprocess.Popen(
         [*command, "run", path],
         stdin=subprocess.DEVNULL,

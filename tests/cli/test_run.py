@@ -104,7 +104,7 @@ def test_a_detached_run_prints_its_id_and_goes_on(
     cli: Any, define: Callable[..., str], tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
-    answer = cli("run", define("waits_for_file", script_params=[str(go)]), "--detach")
+    answer = cli("run", define("waits_for_file", script_params={str(go): ""}), "--detach")
     run_id = answer.out.strip()
     assert answer.code == 0
     assert f"airflow-train runs logs -f {run_id}" in answer.err

@@ -106,7 +106,7 @@ def test_logs_follow_until_the_run_ends(
     command: tuple[str, ...], cli: Any, define: Callable[..., str], tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
-    run_id = cli("run", define("waits_for_file", script_params=[str(go)]), "--detach").out.strip()
+    run_id = cli("run", define("waits_for_file", script_params={str(go): ""}), "--detach").out.strip()
     process = subprocess.Popen([*command, "runs", "logs", "-f", run_id], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
