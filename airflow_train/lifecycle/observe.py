@@ -87,7 +87,6 @@ class Watcher:
             note = seen.note if step is Step.COLLECT else _unheard(record)
             note = self._collect(target, record, note)
             self._judge(self.store.record(self.run_id), note)
-            target.sweep(record, self.store)
             return True
         return False
 
@@ -115,11 +114,13 @@ class Watcher:
         return True
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
+        targets.get(record.spec.target).sweep(record, self.store)
         self.store.decide(record, judge(record, protocol.timestamp(), lost))
 
     def _settle(self, record: RunRecord) -> None:
         """Write what a killed judge left unwritten."""
         if record.verdict is not None and not self.store.settled(record.spec):
+            targets.get(record.spec.target).sweep(record, self.store)
             self.store.settle(record.spec, Verdict.from_json(record.verdict))
 
 

@@ -52,8 +52,12 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
 
 
 def ended_well(exit_record: Json) -> bool:
-    """Did this rank do its part?"""
-    return bool(exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED)
+    """Did this rank do its part? One that said 0 when its dead supervisor's wrapper stopped it did not."""
+    stopped_by = exit_record["stopped_by"]
+    return bool(
+        stopped_by == protocol.SERVED
+        or (exit_record["code"] == 0 and stopped_by != protocol.SUPERVISOR_LOST)
+    )
 
 
 def signal_name(number: int) -> str:

@@ -125,11 +125,10 @@ class LocalTarget:
         engine.collect(argv, self._node_log(record.run_id, store))
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
-        """Remove working directory and half-written files that killed processes left."""
-        folder = Path(self._path(store, layout.run(record.run_id)))
-        shutil.rmtree(self._path(store, layout.work(record.run_id)), ignore_errors=True)
-        for half in folder.rglob(f"{protocol.TEMPORARY}*"):
-            half.unlink(missing_ok=True)
+        """Remove half-written files that killed processes left, and a working directory that holds nothing new."""
+        if record.report is not None and record.report["error"] is None:
+            shutil.rmtree(self._path(store, layout.work(record.run_id)), ignore_errors=True)
+        engine.remove_half_written(Path(self._path(store, layout.run(record.run_id))))
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, and can process trees be seen?"""
