@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import time
+import traceback
 from typing import Any
 
 from airflow_train.runtime import processes, protocol, rank, records, staging
@@ -136,6 +137,8 @@ class Node:
                 for _, other in self.wrappers.values():
                     os.close(other)
                 code = rank.run(self.launch, one, read_end, ports)
+            except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
+                traceback.print_exc()
             finally:
                 os._exit(code)
         os.close(read_end)
@@ -193,20 +196,26 @@ class Node:
                 os.write(control, command)
 
     def _reap(self) -> None:
+        ended = []
         for pid in list(self.wrappers):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 one, control = self.wrappers.pop(pid)
                 os.close(control)
-                self._rank_ended(one, status)
+                ended.append((one, self._exit_record(one, status)))
+        for one, exit_record in sorted(ended, key=lambda pair: str(pair[1]["ended"])):
+            self._rank_ended(one, exit_record)
         processes.reap_others(set(self.wrappers))
 
-    def _rank_ended(self, one: dict[str, Any], status: int) -> None:
-        folder = os.path.join(self.run_folder, protocol.rank_folder(one["rank"]))
-        exit_record = records.read(os.path.join(folder, "exit.json"))
+    def _exit_record(self, one: dict[str, Any], status: int) -> dict[str, Any]:
+        path = os.path.join(self.run_folder, protocol.rank_folder(one["rank"]), "exit.json")
+        exit_record = records.read(path)
         if exit_record is None:  # the wrapper was killed, and the kernel killed the script with it
             exit_record = wrapper_killed(one, status, self.launch_time)
-            records.create(os.path.join(folder, "exit.json"), exit_record)
+            records.create(path, exit_record)
+        return exit_record
+
+    def _rank_ended(self, one: dict[str, Any], exit_record: dict[str, Any]) -> None:
         well = exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED
         if not well and self.wrappers:
             self._stop(protocol.STOP_RANK_FAILED, rank_number=one["rank"])

@@ -9,8 +9,9 @@ from airflow_train.runtime import protocol
 
 _CHUNK = 1 << 18
 #: Bytes of raw output that are kept for the last lines and a traceback.
-_TAIL = 16 << 10
+_TAIL = 64 << 10
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$", re.DOTALL)
+_SYNTAX = re.compile(r"^(SyntaxError|IndentationError|TabError): ", re.MULTILINE)
 
 
 class RankLog:
@@ -56,8 +57,8 @@ class RankLog:
         """Type, message and place (below `work`) of the last Python traceback in the output, if there is one."""
         text = self._tail.decode("utf-8", "replace")
         _, found, block = text.rpartition("Traceback (most recent call last):\n")
-        if not found:
-            return None
+        if not found:  # a script that doesn't parse ends without that line
+            block = text[text.rfind('  File "') :] if _SYNTAX.search(text) else ""
         place = ""
         for line in block.splitlines():
             if line.startswith("  File "):

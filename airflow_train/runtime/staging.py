@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import shutil
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
+
+from airflow_train.runtime import protocol
 
 Tick = Callable[[], None]
 
@@ -105,22 +107,26 @@ def collect(work: str, files: str, tick: Tick) -> dict[str, Any]:
     :returns: `outputs`, the number of files moved, and `conflicts`, the names under which second versions were kept.
     """
     moved, conflicts = 0, []
-    root = os.path.join(work, "outputs")
-    for folder, subfolders, names in os.walk(root):
-        relative = os.path.relpath(folder, work)
-        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        if not names and not subfolders and folder != root:
-            os.makedirs(os.path.join(files, relative), exist_ok=True)
-        for name in names + links:
-            path = os.path.join(folder, name)
-            if not os.path.isfile(path) and not os.path.islink(path):
-                continue  # sockets and pipes hold nothing
-            kept = _move(path, os.path.join(files, relative, name))
+    for links in (True, False):  # links first, while all that they show is still there
+        for path in _outputs(work, files, links):
+            kept = _move(path, os.path.join(files, os.path.relpath(path, work)))
             moved += 1
             if kept:
                 conflicts.append(os.path.relpath(kept, files))
             tick()
     return {"outputs": moved, "conflicts": conflicts}
+
+
+def _outputs(work: str, files: str, links: bool) -> Iterator[str]:
+    """Links, or files, below `outputs`; sockets and pipes hold nothing. Makes empty folders in passing."""
+    root = os.path.join(work, "outputs")
+    for folder, subfolders, names in os.walk(root):
+        if not names and not subfolders and folder != root:
+            os.makedirs(os.path.join(files, os.path.relpath(folder, work)), exist_ok=True)
+        for name in names + subfolders:
+            path = os.path.join(folder, name)
+            if os.path.islink(path) if links else os.path.isfile(path) and not os.path.islink(path):
+                yield path
 
 
 def _move(path: str, target: str) -> str | None:
@@ -157,7 +163,7 @@ def _link(path: str, target: str) -> None:
 
 
 def _copy(path: str, target: str) -> None:
-    aside = target + ".tmp"
+    aside = os.path.join(os.path.dirname(target), protocol.TEMPORARY + "%d" % os.getpid())
     shutil.copyfile(path, aside)
     try:
         os.link(aside, target)
@@ -166,7 +172,9 @@ def _copy(path: str, target: str) -> None:
 
 
 def _same(path: str, other: str) -> bool:
-    if os.path.islink(path) or os.path.islink(other) or not os.path.isfile(other):
+    if os.path.islink(other):
+        return os.path.islink(path) and os.readlink(path) == os.readlink(other)
+    if not os.path.isfile(path) or not os.path.isfile(other):
         return False
     if os.path.samefile(path, other):
         return True
