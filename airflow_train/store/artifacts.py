@@ -1,0 +1,90 @@
+"""Files of a run: what lies below `<run>/files`. Names are relative to that, e.g. `outputs/model.pkl`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import secrets
+from pathlib import Path
+
+from airflow_train.exceptions import AlreadyExists, FileNotInRun
+from airflow_train.store import layout
+from airflow_train.store.files import Files
+
+_SHOWN = 20
+
+
+def names(files: Files, run_id: str, prefix: str = "") -> list[tuple[str, int]]:
+    """(name, bytes) of all files of a run, or of those at or below `prefix`."""
+    everything = [(name, size) for name, size, _ in files.walk(layout.files(run_id))]
+    wanted = prefix.strip("/")
+    if not wanted:
+        return everything
+    return [(name, size) for name, size in everything if name == wanted or name.startswith(f"{wanted}/")]
+
+
+def download_file(files: Files, run_id: str, name: str, target: Path) -> Path:
+    """Copy one file to `target`, which appears whole.
+
+    :raises FileNotInRun: no such file; the message lists those that are there, the nearest first.
+    """
+    if not any(found == name for found, _ in names(files, run_id, name)):
+        raise FileNotInRun(f"run {run_id} has no file {name!r}; {available(files, run_id, name)}.")
+    _copy_out(files, f"{layout.files(run_id)}/{name}", target)
+    return target
+
+
+def download(files: Files, run_id: str, prefix: str, to: Path) -> list[Path]:
+    """Copy all files at or below `prefix` into the folder `to`; the prefix stays part of their paths.
+
+    A file that is there with the same content stays untouched.
+
+    :raises FileNotInRun: nothing lies there; the message lists what does.
+    :raises AlreadyExists: another file stands at a target.
+    """
+    found = names(files, run_id, prefix)
+    if not found:
+        raise FileNotInRun(f"run {run_id} has no files below {prefix!r}; {available(files, run_id, prefix)}.")
+    for name, _ in found:
+        _copy_out(files, f"{layout.files(run_id)}/{name}", to / name)
+    return [to / name for name, _ in found]
+
+
+def upload(files: Files, run_id: str, name: str, path: Path) -> None:
+    """Add a local file to a run under a name that is free.
+
+    :raises AlreadyExists: the run has a file of that name.
+    """
+    if not files.copy_in(path, f"{layout.files(run_id)}/{name}"):
+        raise AlreadyExists(
+            f"run {run_id} has a file {name!r} already, and names are given once; use another name."
+        )
+
+
+def available(files: Files, run_id: str, wanted: str) -> str:
+    """What a run has instead of `wanted`, as half a sentence."""
+    there = [name for name, _ in names(files, run_id)]
+    near = difflib.get_close_matches(wanted, there, n=_SHOWN, cutoff=0.3)
+    ordered = near + [name for name in there if name not in near]
+    if not ordered:
+        return "it has no files at all"
+    more = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return f"it has {', '.join(ordered[:_SHOWN])}{more}"
+
+
+def _copy_out(files: Files, name: str, target: Path) -> None:
+    if not target.exists():
+        files.copy_out(name, target)
+        return
+    fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        files.copy_out(name, fresh)
+        if target.is_dir() or _digest(fresh) != _digest(target):
+            raise AlreadyExists(f"{target} is there with other content; remove it or choose another folder.")
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
