@@ -55,8 +55,7 @@ def ended_well(exit_record: Json) -> bool:
     """Did this rank do its part? One that said 0 when its dead supervisor's wrapper stopped it did not."""
     stopped_by = exit_record["stopped_by"]
     return bool(
-        stopped_by == protocol.SERVED
-        or (exit_record["code"] == 0 and stopped_by != protocol.SUPERVISOR_LOST)
+        stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by != protocol.SUPERVISOR_LOST)
     )
 
 

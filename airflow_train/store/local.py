@@ -112,7 +112,7 @@ def _touch(target: str) -> bool:
 def _publish(target: str, fill: Callable[[int], None], *, exclusive: bool) -> bool:
     try:
         return _try_to_publish(target, fill, exclusive=exclusive)
-    except FileNotFoundError:  # whoever judged the run swept the temporary file away with those of killed writers
+    except FileNotFoundError:  # whoever judged the run swept the temporary file away
         return _try_to_publish(target, fill, exclusive=exclusive)
 
 
