@@ -1,0 +1,294 @@
+"""What every definition class is made of: one table of parameters, from which everything else follows.
+
+A class body lists its parameters with `param(...)`. From that table come the constructor with its signature and help,
+the checks, `to_dict` and `from_dict`, YAML reading, and the JSON schema. Type checkers see the same table, because
+`Definition` is a `dataclass_transform`; nothing is generated as code, so a class costs microseconds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar, Self, dataclass_transform
+
+from airflow_train.definitions.kinds import Kind, deferred
+from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.values import is_deferred, nearest, shown
+
+REQUIRED: Any = inspect.Parameter.empty
+
+
+class Param:
+    """One row of the table: a parameter, what it may hold and what it means."""
+
+    __slots__ = ("default", "deprecated_for", "doc", "kind", "kw_only", "meaningless", "name")
+
+    def __init__(
+        self, kind: Kind, *, default: Any, doc: str, kw_only: bool, deprecated_for: str, meaningless: str
+    ) -> None:
+        self.name = ""
+        self.kind, self.default, self.doc, self.kw_only = kind, default, doc, kw_only
+        self.deprecated_for, self.meaningless = deprecated_for, meaningless
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def initial(self) -> Any:
+        """The value of a parameter that nobody gave."""
+        return self.kind.initial(None if self.default is REQUIRED else self.default)
+
+    @property
+    def kept(self) -> bool:
+        """False for names that are only accepted: their value moves to a successor or is dropped."""
+        return not (self.deprecated_for or self.meaningless)
+
+
+def param(
+    kind: Kind,
+    *,
+    default: Any = REQUIRED,
+    doc: str,
+    kw_only: bool = True,
+    deprecated_for: str = "",
+    meaningless: str = "",
+) -> Any:
+    """A row of the table of parameters.
+
+    :param kind: what it may hold.
+    :param deprecated_for: the name that replaces this one.
+    :param meaningless: why this one is accepted and has no effect.
+    """
+    return Param(
+        kind,
+        default=default,
+        doc=doc,
+        kw_only=kw_only,
+        deprecated_for=deprecated_for,
+        meaningless=meaningless,
+    )
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(param,))
+class Definition:
+    """Base of all definition classes. Equal when they say the same; changing an attribute checks the new value."""
+
+    PARAMS: ClassVar[dict[str, Param]] = {}
+    #: Parameters that relatives of this class have and it refuses, with the reason.
+    ABSENT: ClassVar[Mapping[str, str]] = {}
+
+    _folder: Path | None
+    _where: str
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        found: dict[str, Param] = {}
+        for base in reversed(cls.__mro__):
+            found.update((name, row) for name, row in vars(base).items() if isinstance(row, Param))
+        positional = {name: row for name, row in found.items() if not row.kw_only}
+        cls.PARAMS = {**positional, **{name: row for name, row in found.items() if row.kw_only}}
+        cls.__signature__ = _signature(cls.PARAMS.values())  # type: ignore[attr-defined]
+        cls.__doc__ = _documented(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        names = [name for name, row in self.PARAMS.items() if not row.kw_only]
+        report = Report(type(self).__name__)
+        at = At(report)
+        for name in names[: len(args)]:
+            if name in kwargs:
+                (at / name).say(f"{name} is given twice", "give it once")
+        if len(args) > len(names):
+            at.say(
+                f"{len(args)} positional arguments are given but only {', '.join(names) or 'none'} may be",
+                "write name=value",
+            )
+        _fill(self, {**kwargs, **dict(zip(names, args, strict=False))}, at, None)
+        report.finish(stacklevel=2)
+
+    @classmethod
+    def from_dict(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        where: str | None = None,
+        strict: bool = True,
+        folder: Path | None = None,
+        lines: Mapping[tuple[str | int, ...], int] | None = None,
+    ) -> Self:
+        """A definition from plain data, as `to_dict` gives it or a template left it (numbers may be text).
+
+        :param where: what error messages start with; default the class's name.
+        :param strict: refuse templates and XCom arguments where a checked value must stand.
+        :param folder: what a relative `source_directory` is relative to.
+        :raises DefinitionError: with every problem found.
+        """
+        report = Report(where or cls.__name__, lines, strict=strict)
+        self = cls.__new__(cls)
+        data = dict(data)
+        written = data.pop("type", cls.__name__)
+        if str(written).lower() not in cls.type_names():
+            (At(report) / "type").wrong(
+                written, cls.__name__, f"read it with {written}.from_dict or definitions.load"
+            )
+        _fill(self, data, At(report), folder)
+        report.finish(stacklevel=2)
+        return self
+
+    @classmethod
+    def type_names(cls) -> tuple[str, ...]:
+        """Names that `type:` may use for this class, in lower case."""
+        return (cls.__name__.lower(),)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, *, base: Path | None = None, strict: bool = False) -> Self:
+        """The definition that a YAML file holds.
+
+        :param path: the file; relative to `base`, else to the current folder.
+        :param strict: refuse templates where a checked value must stand.
+        :raises DefinitionError: with every problem of the file, each with its line.
+        """
+        from airflow_train.definitions.loading import from_yaml
+
+        return from_yaml(cls, path, base=base, strict=strict)
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The definition as YAML, which reads back equal; written to `path` if that is given."""
+        from airflow_train.definitions.yaml_file import dumped
+
+        text = dumped(self.to_dict())
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data: the class's name as `type`, and what differs from the defaults. Never a secret."""
+        return {"type": type(self).__name__, **self.parameters()}
+
+    def parameters(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain data."""
+        said: dict[str, Any] = {}
+        for name, row in self.PARAMS.items():
+            value = getattr(self, name)
+            plain = value if is_deferred(value) or value is None else row.kind.plain(value)
+            if row.kept and plain != row.default and plain not in (None, {}):
+                said[name] = deepcopy(plain) if isinstance(plain, (dict, list)) else plain
+        return said
+
+    def check(self, at: At) -> None:
+        """Rules that look at several parameters at once; the base has none."""
+
+    def given(self, name: str) -> bool:
+        """Whether a parameter differs from its default."""
+        row = self.PARAMS.get(name)
+        return row is not None and getattr(self, name) not in (row.default, None, [], {})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+            return
+        report = Report(type(self).__name__)
+        row = _row(self, name, At(report))
+        if row is not None:
+            _set(self, row, value, At(report))
+        report.finish(stacklevel=2)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(self.to_dict() == other.to_dict())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name}={value!r}" for name, value in self.parameters().items())
+        return f"{type(self).__name__}({said})"
+
+
+def read_into(cls: type[Definition], data: Mapping[str, Any], at: At) -> Definition:
+    """A definition inside another one: problems go to the outer report."""
+    self = cls.__new__(cls)
+    _fill(self, data, at, None)
+    return self
+
+
+def _fill(self: Definition, data: Mapping[str, Any], at: At, folder: Path | None) -> None:
+    self._folder, self._where = folder, at.report.where
+    for name, row in self.PARAMS.items():
+        object.__setattr__(self, name, row.initial())
+    for name, row in self.PARAMS.items():
+        value = data.get(name)
+        if value is None and row.default is REQUIRED:
+            (at / name).say(f"{name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}")
+        elif value is not None:
+            _set(self, row, value, at, data)
+    for name in data:
+        if name not in self.PARAMS:
+            _row(self, name, at)
+    self.check(at)
+
+
+def _row(self: Definition, name: str, at: At) -> Param | None:
+    cls = type(self)
+    if row := cls.PARAMS.get(name):
+        return row
+    if reason := cls.ABSENT.get(name):
+        (at / name).say(f"{cls.__name__} has no {name}: {reason}", "leave it out or use another class")
+        return None
+    known = [other for other, row in cls.PARAMS.items() if row.kept]
+    close = nearest(name, known)
+    mend = f"did you mean {close}?" if close else f"it has {', '.join(known)}"
+    (at / name).say(f"{shown(name).strip(chr(39))} is no parameter of {cls.__name__}", mend)
+    return None
+
+
+def _set(self: Definition, row: Param, value: Any, at: At, data: Mapping[str, Any] | None = None) -> None:
+    here = at / row.name
+    if value is None:
+        object.__setattr__(self, row.name, row.initial())
+        return
+    if row.meaningless:
+        here.note(UserWarning, f"{row.name} has no effect: {row.meaningless}.")
+        return
+    read = value if deferred(value, row.kind, here) else row.kind.read(value, here)
+    if row.deprecated_for:
+        _replace(self, row, read, here, data or {})
+    elif read is not None:
+        object.__setattr__(self, row.name, str(read) if isinstance(read, str) else read)
+
+
+def _replace(self: Definition, row: Param, read: Any, here: At, data: Mapping[str, Any]) -> None:
+    successor = row.deprecated_for
+    both = data.get(successor) is not None
+    here.note(
+        FutureWarning,
+        f"{row.name} is deprecated; write {successor} instead"
+        + (f", which is used since both are given." if both else "."),
+    )
+    if read is not None and not both:
+        setattr(self, successor, read)
+
+
+def _signature(rows: Any) -> inspect.Signature:
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                row.name,
+                inspect.Parameter.KEYWORD_ONLY if row.kw_only else inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                default=row.default,
+            )
+            for row in rows
+        ]
+    )
+
+
+def _documented(cls: type[Definition]) -> str:
+    lines = [inspect.cleandoc(vars(cls).get("__doc__") or "").rstrip(), ""]
+    for row in cls.PARAMS.values():
+        doc = row.doc
+        if row.deprecated_for:
+            doc = f"deprecated, use `{row.deprecated_for}`."
+        elif row.meaningless:
+            doc = f"accepted without effect: {row.meaningless}."
+        lines.append(f":param {row.name}: {doc}")
+    return "\n".join(lines)

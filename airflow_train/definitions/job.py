@@ -1,0 +1,57 @@
+"""`Job`: what a definition comes to, in the one form that every later room reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Job:
+    """A definition with everything resolved that needs no file, target or clock.
+
+    `environment` is plain data, `{}` when nothing is asked for; its keys, each present only if asked for: `name`,
+    `pip_packages`, `conda_packages`, `conda_channels` (lists), `pip_requirements_file`, `conda_dependencies_file` (paths
+    below the source directory), `image`, `dockerfile` (its text), `registry` (`address`, `username`, `password` as a
+    reference, `registry_identity`), `use_docker`, `docker_arguments`, `shared_volumes`.
+
+    `distribution` is None for a single process, else `{"type": "mpi" | "pytorch" | "tensorflow", …}` with numbers that
+    agree with `node_count` and `process_count_per_node`. TensorFlow: `node_count` counts the workers, one per node.
+    """
+
+    type: str
+    source_directory: str
+    entry_script: str | None = None
+    command: list[str] | str | None = None
+    arguments: list[str] = field(default_factory=list)
+    experiment: str | None = None
+    compute_target: str | dict[str, Any] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    user_managed: bool = False
+    interpreter_path: str | None = None
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    distribution: dict[str, Any] | None = None
+    node_count: int = 1
+    process_count_per_node: int = 1
+    inputs: list[Any] = field(default_factory=list)
+    use_gpu: bool = False
+    gpu: int = 0
+    cpu: float | None = None
+    memory: str | None = None
+    memory_bytes: int | None = None
+    shm_size: str | None = None
+    max_run_duration_seconds: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    grace_seconds: float = 30
+    framework: str | None = None
+    framework_version: str | None = None
+    resume_from: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Job:
+        """The job that `to_dict` described."""
+        return cls(**data)

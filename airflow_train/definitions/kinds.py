@@ -1,0 +1,314 @@
+"""The kinds of single values that parameters take: how they are checked, and what an editor's schema says of them.
+
+Every kind reads the same three sources: Python values, plain data (whose numbers may be text, because Jinja renders
+text) and scalars of a YAML file, which arrive as the text that their author wrote. So nothing is reinterpreted: a number
+is a number only where one is asked for, and `010` is never 8.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from airflow_train.definitions.report import At
+from airflow_train.definitions.values import Written, either, is_deferred, is_reference, nearest, shown
+
+TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "a Jinja template"}
+
+_WHOLE = re.compile(r"[+-]?\d+")
+_REAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)", re.IGNORECASE)
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+class Kind:
+    """What a parameter may hold. `read` gives the value back as plain data, or reports and gives None."""
+
+    #: False: any text may stand here, so a template needs no second look when it was rendered.
+    checked = True
+    #: Whether XCom arguments may stand inside, so that the kind looks for them itself.
+    holds_references = False
+
+    def read(self, value: Any, at: At) -> Any:
+        """The checked value."""
+        raise AssertionError("every kind reads its own values")
+
+    def initial(self, default: Any) -> Any:
+        """The value of a parameter that nobody gave."""
+        return deepcopy(default)
+
+    def plain(self, value: Any) -> Any:
+        """The value as JSON data."""
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the value."""
+        return {}
+
+
+class Text(Kind):
+    """Text, perhaps of a given form or one of a few words."""
+
+    def __init__(
+        self,
+        *,
+        allowed: str = "text",
+        mend: str = "",
+        pattern: str | None = None,
+        choices: Sequence[str] = (),
+    ) -> None:
+        self.allowed, self.mend, self.pattern, self.choices = allowed, mend, pattern, tuple(choices)
+        self.checked = bool(pattern or choices)
+
+    def read(self, value: Any, at: At) -> str | None:
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if not isinstance(value, str):
+            return at.wrong(value, self.allowed, self.mend)
+        text = str(value)
+        if "\0" in text:
+            return at.wrong(value, "text without NUL characters")
+        if self.choices:
+            return self._one_of(value, at)
+        if not text.strip() or (self.pattern and not re.fullmatch(self.pattern, text)):
+            return at.wrong(
+                Written(text, quoted=True) if not text.strip() else value, self.allowed, self.mend
+            )
+        return text
+
+    def _one_of(self, value: str, at: At) -> str | None:
+        for choice in self.choices:
+            if choice.lower() == value.lower():
+                return choice
+        close = nearest(value, self.choices)
+        return at.wrong(value, either(self.choices), f"did you mean {close}?" if close else self.mend)
+
+    def schema(self) -> dict[str, Any]:
+        if self.choices:
+            return {"anyOf": [{"enum": list(self.choices)}, TEMPLATE]}
+        if self.pattern:
+            return {"anyOf": [{"type": "string", "pattern": f"^(?:{self.pattern})$"}, TEMPLATE]}
+        return {"type": ["string", "number", "boolean"]}
+
+
+class PathText(Kind):
+    """A path as text, kept as written; with `inside` it may not leave the source directory."""
+
+    def __init__(self, *, inside: bool = False) -> None:
+        self.inside = inside
+        self.checked = inside
+
+    def read(self, value: Any, at: At) -> str | None:
+        if not isinstance(value, (str, os.PathLike)) or isinstance(text := os.fspath(value), bytes):
+            return at.wrong(value, "a path", "write it as text")
+        if "\0" in text:
+            return at.wrong(value, "a path without NUL characters")
+        if self.inside:
+            if not text.strip():
+                return at.wrong(
+                    Written(text, quoted=True),
+                    "a path below source_directory",
+                    "name the file or leave it out",
+                )
+            parts = text.replace("\\", "/").split("/")
+            if text.startswith(("/", "~")) or ".." in parts:
+                return at.wrong(
+                    value,
+                    "a relative path below source_directory",
+                    "move the file there and name it from there",
+                )
+        return str(text)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+class Integer(Kind):
+    """A whole number; text of digits is one too, since Jinja renders text."""
+
+    def __init__(self, *, minimum: int = 1, mend: str = "") -> None:
+        self.minimum, self.mend = minimum, mend
+
+    def read(self, value: Any, at: At) -> int | None:
+        number: int | None = None
+        if isinstance(value, str):
+            text = value.strip()
+            if _LEADING_ZERO.match(text):
+                return _leading_zero(value, at)
+            number = int(text) if _WHOLE.fullmatch(text) and len(text) < 20 else None
+        elif not isinstance(value, bool):
+            try:
+                number = operator.index(value)
+            except TypeError:
+                number = None
+        if number is None:
+            return at.wrong(value, "a whole number", self.mend)
+        if number < self.minimum:
+            return at.wrong(value, f"at least {self.minimum}", self.mend)
+        return number
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "integer", "minimum": self.minimum}, TEMPLATE]}
+
+
+class Number(Kind):
+    """A finite number of at least `minimum`, or above it."""
+
+    def __init__(self, *, minimum: float = 0.0, above: bool = False, mend: str = "") -> None:
+        self.minimum, self.above, self.mend = minimum, above, mend
+
+    def read(self, value: Any, at: At) -> float | None:
+        number = math.nan
+        if isinstance(value, str):
+            text = value.strip()
+            if _LEADING_ZERO.match(text):
+                return _leading_zero(value, at)
+            number = float(text) if _REAL.fullmatch(text) else math.nan
+        elif not isinstance(value, bool):
+            try:
+                number = float(value)
+            except (TypeError, ValueError, OverflowError):
+                number = math.nan
+        if not math.isfinite(number):
+            return at.wrong(value, "a finite number", self.mend)
+        if number < self.minimum or (self.above and number == self.minimum):
+            return at.wrong(value, f"{'above' if self.above else 'at least'} {self.minimum:g}", self.mend)
+        return int(number) if number.is_integer() and abs(number) < 1e15 else number
+
+    def schema(self) -> dict[str, Any]:
+        limit = "exclusiveMinimum" if self.above else "minimum"
+        return {"anyOf": [{"type": "number", limit: self.minimum}, TEMPLATE]}
+
+
+class Flag(Kind):
+    """True or false; `yes`, `no`, `on` and `off` are text to half of all YAML readers, so they are refused."""
+
+    def read(self, value: Any, at: At) -> bool | None:
+        if isinstance(value, str) and value.lower() in {"true", "false"}:
+            return value.lower() == "true"
+        if isinstance(value, bool) or type(value).__name__ in {"bool_", "bool"}:
+            return bool(value)
+        return at.wrong(value, "true or false", "write one of these two")
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, TEMPLATE]}
+
+
+class Size(Kind):
+    """An amount of memory, kept as written: bytes, or a number with a unit (`2GB` is 2·10⁹ bytes, `2Gi` is 2·2³⁰)."""
+
+    def __init__(self, *, binary: bool = False) -> None:
+        self.binary = binary
+
+    def read(self, value: Any, at: At) -> str | int | None:
+        mend = "write it as 2GB, 512Mi or a number of bytes"
+        if isinstance(value, str):
+            text = value.strip()
+            plain: str | int | None = int(text) if text.isdecimal() and len(text) < 20 else text
+            size = size_in_bytes(text, binary=self.binary)
+        else:
+            plain = size = None if isinstance(value, bool) else _index(value)
+        if size is None or plain is None:
+            return at.wrong(value, "an amount of memory", mend)
+        if size < 1 << 20:
+            return at.wrong(value, "at least 1 MiB", f"a number without a unit counts bytes; {mend}")
+        return plain
+
+    def schema(self) -> dict[str, Any]:
+        written = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[kKmMgGtT]?i?[bB]?\s*$"}
+        return {"anyOf": [{"type": "integer", "minimum": 1 << 20}, written, TEMPLATE]}
+
+
+class Secret(Kind):
+    """A reference to a secret, never the secret: what is found is not repeated in the message."""
+
+    SCHEMES = ("connection:", "variable:", "env:")
+
+    def read(self, value: Any, at: At) -> str | None:
+        if isinstance(value, str) and not is_deferred(value):
+            for scheme in self.SCHEMES:
+                if value.startswith(scheme) and value[len(scheme) :].strip():
+                    return str(value)
+        at.say(
+            f"{at} is a literal (not shown) but must be a reference, because definitions are stored and displayed",
+            "write connection:NAME, variable:NAME or env:NAME",
+        )
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^(connection|variable|env):.+$"}
+
+
+class Never(Kind):
+    """A parameter of the original that has to stay empty; the sentence says why."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+
+    def read(self, value: Any, at: At) -> None:
+        del value
+        at.say(f"{at} {self.sentence}")
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "null"}
+
+
+class Anything(Kind):
+    """A parameter that is accepted and has no meaning here."""
+
+    checked = False
+
+    def read(self, value: Any, at: At) -> None:
+        del value, at
+
+
+def deferred(value: Any, kind: Kind, at: At) -> bool:
+    """Whether `value` is left alone for now; a strict reading refuses what should have been rendered."""
+    if isinstance(kind, Secret) or not is_deferred(value):
+        return False
+    if is_reference(value):
+        if at.strict:
+            at.say(
+                f"{at} is an XCom argument that was not resolved",
+                "pass the definition as an operator's argument",
+            )
+        return True
+    if at.strict and kind.checked:
+        at.say(
+            f"{at} is {shown(value)}, a template that was not rendered",
+            "run it from a DAG, or write the value itself",
+        )
+        return True
+    return True
+
+
+def size_in_bytes(text: str | int, *, binary: bool = False) -> int | None:
+    """Bytes of `512Mi`, `2GB` or `1073741824`; with `binary` every unit is a power of 1024, as Docker means it."""
+    if isinstance(text, int):
+        return text
+    if not (found := _SIZE.fullmatch(text.strip())):
+        return None
+    number, unit, two, _ = found.groups()
+    if two and not unit:
+        return None
+    return int(float(number) * (1024 if two or binary else 1000) ** _POWER[unit.lower()])
+
+
+def _index(value: Any) -> int | None:
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _leading_zero(value: Any, at: At) -> None:
+    at.say(
+        f"{at} is {shown(value)}, which some YAML readers take for an octal number, but must be a number without leading zeros",
+        f"write {shown(value).strip(chr(39)).lstrip('0') or '0'}",
+    )

@@ -1,0 +1,61 @@
+"""The kind of a parameter that holds another definition: a distribution, an environment, a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_train.definitions.definition import Definition, read_into
+from airflow_train.definitions.kinds import Kind
+from airflow_train.definitions.report import At
+from airflow_train.definitions.values import either, nearest, shown
+
+
+class Part(Kind):
+    """A definition inside another one, as an object or a mapping with `type` (needed only where several classes fit).
+
+    :param aliases: words that stand for a class with some parameters set.
+    :param always: an empty one is there when none is given.
+    """
+
+    def __init__(
+        self,
+        *classes: type[Definition],
+        always: bool = False,
+        aliases: Mapping[str, tuple[type[Definition], Mapping[str, Any]]] | None = None,
+    ) -> None:
+        self.classes, self.always = classes, always
+        self.aliases = {name: (cls, {}) for cls in classes for name in cls.type_names()} | dict(aliases or {})
+
+    def initial(self, default: Any) -> Any:
+        return self.classes[0]() if self.always else default
+
+    def read(self, value: Any, at: At) -> Any:
+        if isinstance(value, self.classes):
+            return value
+        if isinstance(value, str) and len(self.classes) > 1:
+            value = {"type": value}
+        if not isinstance(value, Mapping):
+            name = value if isinstance(value, str) else type(value).__name__
+            return at.say(
+                f"{at} is {shown(name)} but must be {self._allowed()}",
+                "write it as a mapping or an object of that class",
+            )
+        named = value.get("type", self.classes[0].__name__ if len(self.classes) == 1 else None)
+        cls, preset = self.aliases.get(str(named).lower(), (None, {}))
+        if cls is None:
+            close = nearest(named, self.aliases) if named is not None else None
+            return (at / "type").wrong(
+                named, self._allowed(), f"did you mean {close}?" if close else "write one of these"
+            )
+        return read_into(cls, {**preset, **{key: item for key, item in value.items() if key != "type"}}, at)
+
+    def plain(self, value: Any) -> Any:
+        return value.to_dict() if len(self.classes) > 1 else value.parameters()
+
+    def schema(self) -> dict[str, Any]:
+        places = [{"$ref": f"#/$defs/{cls.__name__}"} for cls in self.classes]
+        return places[0] if len(places) == 1 else {"anyOf": places}
+
+    def _allowed(self) -> str:
+        return either(cls.type_names()[-1] if len(self.classes) > 1 else cls.__name__ for cls in self.classes)

@@ -1,0 +1,114 @@
+"""What is found wrong while a definition is read: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+from airflow_train.definitions.values import shown
+from airflow_train.exceptions import DefinitionError
+
+#: Where in a definition: parameter names, keys and positions, outermost first.
+Path = tuple["str | int", ...]
+
+_END = 1 << 30
+
+
+class Report:
+    """Problems and notes about one definition.
+
+    :param where: what the sentences start with: a class name, or the file when `lines` are known.
+    :param lines: line of every path of a YAML file, from 1.
+    :param strict: templates and XCom arguments are refused where a checked value must stand.
+    """
+
+    def __init__(self, where: str, lines: Mapping[Path, int] | None = None, *, strict: bool = False) -> None:
+        self.where = where
+        self.lines = lines or {}
+        self.strict = strict
+        self._problems: list[tuple[int, str]] = []
+        self._notes: list[tuple[type[Warning], str]] = []
+        self._failed: set[Path] = set()
+
+    def problem(self, path: Path, sentence: str) -> None:
+        """Remember one sentence about the value at `path`."""
+        line = self._line(path)
+        self._problems.append((line or _END, f"{self._place(line)}: {sentence}"))
+        self._failed.update(path[:length] for length in range(1, len(path) + 1))
+
+    def note(self, path: Path, category: type[Warning], sentence: str) -> None:
+        """Remember one warning about the value at `path`."""
+        self._notes.append((category, f"{self._place(self._line(path))}: {sentence}"))
+
+    def failed(self, path: Path) -> bool:
+        """Whether something at or below `path` was refused, so that other rules needn't look at it."""
+        return path in self._failed
+
+    def finish(self, stacklevel: int) -> None:
+        """Give out the warnings, then raise if anything was wrong.
+
+        :raises DefinitionError: with one sentence per problem, in the order of the file.
+        """
+        for category, sentence in self._notes:
+            warnings.warn(sentence, category, stacklevel=stacklevel + 1)
+        if self._problems:
+            ordered = sorted(self._problems, key=lambda found: found[0])
+            raise DefinitionError(dict.fromkeys(sentence for _, sentence in ordered))
+
+    def _line(self, path: Path) -> int | None:
+        for length in range(len(path), -1, -1):
+            if (line := self.lines.get(path[:length])) is not None:
+                return line
+        return None
+
+    def _place(self, line: int | None) -> str:
+        return f"{self.where}:{line}" if line else self.where
+
+
+class At:
+    """A place in a definition, and the report that hears about it."""
+
+    __slots__ = ("path", "report")
+
+    def __init__(self, report: Report, path: Path = ()) -> None:
+        self.report = report
+        self.path = path
+
+    def __truediv__(self, key: str | int) -> At:
+        return At(self.report, (*self.path, key))
+
+    @property
+    def strict(self) -> bool:
+        """Whether templates are refused where a checked value must stand."""
+        return self.report.strict
+
+    def wrong(self, value: object, allowed: str, mend: str = "") -> None:
+        """`node_count is 0 but must be at least 1; leave it out to run on one node.`"""
+        self.say(f"{self} is {shown(value)} but must be {allowed}", mend)
+
+    def say(self, finding: str, mend: str = "") -> None:
+        """Report a problem: what was found and what is allowed, then how to mend it."""
+        self.report.problem(self.path, _sentence(finding, mend))
+
+    def note(self, category: type[Warning], sentence: str) -> None:
+        """Report something that is accepted but should change."""
+        self.report.note(self.path, category, sentence)
+
+    def failed(self, *names: str) -> bool:
+        """Whether one of these parameters was refused already."""
+        return any(self.report.failed((*self.path, name)) for name in names)
+
+    def __str__(self) -> str:
+        text = ""
+        for part in self.path:
+            if isinstance(part, str) and part.isidentifier():
+                text += f".{part}" if text else part
+            else:
+                text += f"[{part!r}]"
+        return text or "the definition"
+
+
+def _sentence(finding: str, mend: str) -> str:
+    if not mend:
+        return f"{finding}."
+    return f"{finding}; {mend}" if mend.endswith("?") else f"{finding}; {mend}."

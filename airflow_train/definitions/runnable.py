@@ -1,0 +1,120 @@
+"""What everything that can be submitted shares: where its source lies, and becoming a `Job`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from airflow_train.definitions.definition import Definition, param
+from airflow_train.definitions.distributed import Layout
+from airflow_train.definitions.job import Job
+from airflow_train.definitions.kinds import Integer, Number, Size, Text, size_in_bytes
+from airflow_train.definitions.lists import TextMap
+from airflow_train.definitions.report import At
+from airflow_train.definitions.values import is_deferred
+
+EXPERIMENT_PATTERN = r"[a-zA-Z0-9][\w\-]{0,254}"
+
+
+class Runnable(Definition):
+    """Base of estimators and script run configurations."""
+
+    source_directory: str | os.PathLike[str]
+    compute_target: str | Mapping[str, Any] | None
+    resume_from: str | None
+    max_run_duration_seconds: int | str | None
+
+    experiment: str | None = param(
+        Text(
+            pattern=EXPERIMENT_PATTERN,
+            allowed="up to 255 letters, digits, dashes and underscores, beginning with a letter or digit",
+        ),
+        default=None,
+        doc="Experiment that the run belongs to; default the DAG's id, else the file's name.",
+    )
+    cpu: float | str | None = param(
+        Number(above=True, mend="leave it out for no limit"),
+        default=None,
+        doc="Processors for each node, also parts of one.",
+    )
+    memory: str | int | None = param(
+        Size(),
+        default=None,
+        doc="Memory for each node: `2GB` (2·10⁹ bytes), `512Mi` (2²⁹ bytes) or a number of bytes.",
+    )
+    tags: Mapping[str, Any] | None = param(
+        TextMap("tags"), default=None, doc="Tags of the run, to find it by; values as written."
+    )
+    grace_seconds: float | str = param(
+        Number(mend="0 kills at once"),
+        default=30,
+        doc="Seconds between asking the script to stop and killing it.",
+    )
+
+    def source_path(self, base: Path | None = None) -> Path:
+        """The source directory as an absolute path.
+
+        :param base: what it is relative to, unless the definition came from a file: then that file's folder.
+        """
+        return Path(
+            os.path.abspath(
+                Path(self._folder or base or "").expanduser() / Path(self.source_directory).expanduser()
+            )
+        )  # noqa: PTH100
+
+    def moved_to(self, base: Path | None) -> Self:
+        """The same definition, for a reader who only knows `base`: no longer bound to the file that it came from."""
+        if self._folder is None or is_deferred(self.source_directory):
+            return self
+        source = self.source_path()
+        text = os.path.relpath(source, base.absolute()) if base else str(source)
+        return type(self).from_dict(
+            {**self.to_dict(), "source_directory": text}, where=self._where, strict=False
+        )
+
+    def normalized(self) -> Job:
+        """The form that later rooms read, after checking everything once more.
+
+        :raises DefinitionError: a rule is broken, or a template is left.
+        """
+        checked = type(self).from_dict(self.to_dict(), where=self._where, strict=True, folder=self._folder)
+        return checked._job()
+
+    def _job(self) -> Job:
+        raise AssertionError("the classes below know")
+
+    def _shared(self) -> dict[str, Any]:
+        memory = self.memory
+        return {
+            "type": type(self).__name__,
+            "source_directory": str(self.source_directory),
+            "experiment": self.experiment,
+            "compute_target": self.compute_target,
+            "cpu": self.cpu,
+            "memory": None if memory is None else str(memory),
+            "memory_bytes": None if memory is None else size_in_bytes(memory),
+            "tags": dict(self.tags or {}),
+            "grace_seconds": self.grace_seconds,
+            "max_run_duration_seconds": self.max_run_duration_seconds,
+            "resume_from": self.resume_from,
+        }
+
+
+def gpu_param() -> Any:
+    """The parameter `gpu`, for the classes that have it."""
+    return param(
+        Integer(minimum=0, mend="leave it out for none"),
+        default=None,
+        doc="GPUs for each node; more than 0 implies `use_gpu` where there is one.",
+    )
+
+
+def check_script(name: str, value: Any, at: At) -> None:
+    """A script is Python, a notebook isn't."""
+    if isinstance(value, str) and value.endswith(".ipynb"):
+        (at / name).say(
+            f"{name} is {value}, a notebook, which can't be run",
+            "export it as a .py file (jupyter nbconvert --to script)",
+        )

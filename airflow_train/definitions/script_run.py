@@ -1,0 +1,136 @@
+"""`ScriptRunConfig`: a script or a command with an `Environment`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_train.definitions.definition import param
+from airflow_train.definitions.distributed import AnyDistribution, described, distribution_part, laid_out
+from airflow_train.definitions.environment import DockerConfiguration, Environment, environment_data
+from airflow_train.definitions.job import Job
+from airflow_train.definitions.kinds import Integer, Never, PathText
+from airflow_train.definitions.lists import Arguments
+from airflow_train.definitions.parts import Part
+from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.target_value import Target
+
+THIRTY_DAYS = 30 * 24 * 3600
+
+
+class ScriptRunConfig(Runnable):
+    """A script with arguments, or a command, and the environment that it runs in.
+
+    :raises DefinitionError: on construction, with one sentence for every rule that is broken.
+    """
+
+    source_directory: str | os.PathLike[str] = param(
+        PathText(),
+        kw_only=False,
+        doc="Folder that travels to the compute target; an empty text means the current one.",
+    )
+    script: str | os.PathLike[str] | None = param(
+        PathText(inside=True), default=None, kw_only=False, doc="The script, a path below `source_directory`."
+    )
+    arguments: Sequence[Any] | str | None = param(
+        Arguments(),
+        default=None,
+        kw_only=False,
+        doc="The script's command line, a list or one text; values reach the script as written.",
+    )
+    run_config: None = param(
+        Never(
+            "can't be given yet: a RunConfiguration comes with a later version; give its values as parameters here"
+        ),
+        default=None,
+        kw_only=False,
+        doc="Must be empty for now.",
+    )
+    compute_target: str | Mapping[str, Any] | None = param(
+        Target(),
+        default=None,
+        kw_only=False,
+        doc="Where to run: a name, or `{type: …}` with options; default the configured one.",
+    )
+    environment: Environment | Mapping[str, Any] | None = param(
+        Part(Environment), default=None, kw_only=False, doc="Packages, interpreter and image."
+    )
+    distributed_job_config: AnyDistribution | Mapping[str, Any] | str | None = param(
+        distribution_part(),
+        default=None,
+        kw_only=False,
+        doc="How many processes on how many nodes, and how they find each other.",
+    )
+    resume_from: str | os.PathLike[str] | None = param(
+        PathText(), default=None, kw_only=False, doc="Where a checkpoint to go on from lies."
+    )
+    max_run_duration_seconds: int | str | None = param(
+        Integer(mend="leave it out for 30 days"),
+        default=THIRTY_DAYS,
+        kw_only=False,
+        doc="Seconds after which the run is stopped and has failed.",
+    )
+    command: Sequence[Any] | str | None = param(
+        Arguments(shell=True),
+        default=None,
+        kw_only=False,
+        doc="A command instead of a script: words, or one text for the shell.",
+    )
+    docker_runtime_config: DockerConfiguration | Mapping[str, Any] | None = param(
+        Part(DockerConfiguration), default=None, kw_only=False, doc="How the container is run."
+    )
+    gpu: int | str | None = gpu_param()
+
+    def check(self, at: At) -> None:
+        """A script or a command, and numbers that agree."""
+        if not self.source_directory:
+            object.__setattr__(self, "source_directory", ".")
+        check_script("script", self.script, at)
+        if not at.failed("script", "command"):
+            if self.script is None and self.command is None:
+                (at / "script").say("script is missing", "name the script to run, or give a command")
+            elif self.command is not None:
+                for name in ("script", "arguments"):
+                    if self.given(name):
+                        (at / name).say(
+                            f"{name} can't be given when command is given",
+                            "write the whole command line in command",
+                        )
+        if not at.failed("distributed_job_config"):
+            laid_out(self.distributed_job_config, at, "distributed_job_config")
+
+    def _job(self) -> Job:
+        environment, training = self.environment, self.distributed_job_config
+        layout = laid_out(training, At(Report("")), "distributed_job_config")
+        job = Job(
+            **self._shared(),
+            entry_script=None if self.script is None else str(self.script),
+            command=self.command
+            if self.command is None or isinstance(self.command, str)
+            else list(self.command),
+            arguments=list(self.arguments or ()),
+            node_count=layout.node_count,
+            process_count_per_node=layout.process_count_per_node,
+            distribution=described(training, layout),
+            gpu=int(self.gpu or 0),
+            use_gpu=bool(self.gpu),
+        )
+        if isinstance(environment, Environment):
+            job.environment = environment_data(environment)
+            job.user_managed = bool(environment.python.user_managed_dependencies)
+            job.interpreter_path = environment.python.interpreter_path
+            job.environment_variables = dict(environment.environment_variables or {})
+            job.shm_size = None if environment.docker.shm_size is None else str(environment.docker.shm_size)
+        if isinstance(docker := self.docker_runtime_config, DockerConfiguration):
+            job.environment |= _docker(docker)
+            job.shm_size = job.shm_size if docker.shm_size is None else str(docker.shm_size)
+        return job
+
+
+def _docker(docker: DockerConfiguration) -> dict[str, Any]:
+    said = {"use_docker": docker.use_docker or None, "docker_arguments": docker.arguments}
+    return {key: value for key, value in said.items() if value} | (
+        {} if docker.shared_volumes else {"shared_volumes": False}
+    )

@@ -1,0 +1,68 @@
+"""Small questions about values that several files of this room ask: is it a template, how was it written, what is near it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_LONGEST = 80
+
+
+class Written(str):
+    """A scalar of a YAML file exactly as its author wrote it; `quoted` says that it stood in quotes or in a block."""
+
+    quoted: bool
+
+    def __new__(cls, text: str, quoted: bool = False) -> Written:
+        self = super().__new__(cls, text)
+        self.quoted = quoted
+        return self
+
+
+def is_template(value: object) -> bool:
+    """Whether Jinja would have something to do in this text."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_reference(value: object) -> bool:
+    """Whether this is an Airflow XCom argument (seen by its shape: this room doesn't know Airflow)."""
+    kind = type(value)
+    return callable(getattr(kind, "iter_references", None)) and callable(getattr(kind, "resolve", None))
+
+
+def is_deferred(value: object) -> bool:
+    """Whether the real value is known only when the task runs."""
+    return is_template(value) or is_reference(value)
+
+
+def shown(value: object) -> str:
+    """The value as its author wrote it, short enough for a sentence."""
+    if isinstance(value, Written):
+        text = repr(str(value)) if value.quoted else str(value)
+    elif value is None:
+        return "empty"
+    elif isinstance(value, (dict, list, tuple)) and len(repr(value)) > _LONGEST:
+        return f"a {type(value).__name__} of {len(value)}"
+    else:
+        text = repr(value)
+    text = text.replace("\n", "\\n")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def nearest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that the author most likely meant."""
+    names = {_folded(each): each for each in known}
+    found = difflib.get_close_matches(_folded(str(name)), names, n=1, cutoff=0.6)
+    return names[found[0]] if found else None
+
+
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *most, last = list(names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name).lower()

@@ -1,0 +1,254 @@
+"""YAML as data whose scalars are still the text that their author wrote, and the line of everything.
+
+Parsed from events, not by a loader: nothing is resolved to numbers, dates or booleans here (`kinds.py` does that where a
+number is asked for), keys that stand twice are found, and no file can make objects, recurse or blow up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from airflow_train.definitions.report import Report
+from airflow_train.definitions.report import Path as Place
+from airflow_train.definitions.values import Written, shown
+from airflow_train.exceptions import DefinitionError
+
+#: Largest definition file in bytes, deepest nesting, most values after aliases are followed.
+MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1_000_000, 50, 100_000
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_STR_TAG = "tag:yaml.org,2002:str"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclass
+class Document:
+    """Mappings, lists, `Written` scalars and None; `lines` holds the line of every path in them."""
+
+    data: Any
+    lines: dict[Place, int] = field(default_factory=dict)
+
+
+class _Stop(Exception):
+    """The file can't be read on from here."""
+
+    def __init__(self, line: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.line = line
+
+
+@dataclass
+class _Reader:
+    events: Iterator[Any]
+    report: Report
+    lines: dict[Place, int]
+    anchors: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+
+    def value(self, event: Any, path: Place) -> Any:
+        line = event.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        self.count += 1
+        if len(path) > MAX_DEPTH:
+            raise _Stop(line, f"values are nested deeper than {MAX_DEPTH} levels; flatten the file.")
+        if self.count > MAX_VALUES:
+            raise _Stop(line, f"the file has more than {MAX_VALUES} values; shorten it.")
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, line)
+        if event.tag not in (None, "!", _STR_TAG):
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise _Stop(line, f"the tag {tag} can't be used in a definition; leave it out.")
+        if event.anchor:
+            self.anchors[event.anchor] = _Stop
+        value = self._content(event, path)
+        if event.anchor:
+            self.anchors[event.anchor] = value
+        return value
+
+    def _content(self, event: Any, path: Place) -> Any:
+        if isinstance(event, yaml.ScalarEvent):
+            quoted = event.style is not None or event.tag is not None
+            return None if not quoted and event.value in _NULLS else Written(event.value, quoted)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+                items.append(self.value(event, (*path, len(items))))
+            return items
+        return self._mapping(path)
+
+    def _mapping(self, path: Place) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        first: dict[str, int] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            key = self._key(event, line)
+            self.lines[*path, key] = line
+            value = self.value(next(self.events), (*path, key))
+            if key == "<<" and event.style is None:
+                merged |= self._merged(value, line)
+            elif key in said:
+                self.report.lines = {**self.lines, (*path, key): line}
+                self.report.problem(
+                    (*path, key), f"{key} stands here and in line {first[key]}; keep one of them."
+                )
+            else:
+                said[key], first[key] = value, line
+        return {**merged, **said}
+
+    def _key(self, event: Any, line: int) -> str:
+        if isinstance(event, yaml.MappingStartEvent):
+            raise _Stop(
+                line,
+                'a mapping stands where a name must; if this is a template, put it in quotes: "{{ … }}".',
+            )
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _Stop(line, "a list or alias stands where a name must; write a name before the colon.")
+        if event.tag not in (None, "!", _STR_TAG):
+            raise _Stop(line, f"the tag {event.tag} can't be used in a definition; leave it out.")
+        if event.style is None and event.value == "":
+            raise _Stop(line, "a name is missing before the colon; write one.")
+        return str(event.value)
+
+    def _merged(self, value: Any, line: int) -> dict[str, Any]:
+        several = value if isinstance(value, list) else [value]
+        if not all(isinstance(each, dict) for each in several):
+            raise _Stop(line, "<< must be followed by an alias of a mapping; name one with *.")
+        return {key: item for each in reversed(several) for key, item in each.items()}
+
+    def _alias(self, event: Any, line: int) -> Any:
+        if event.anchor not in self.anchors:
+            raise _Stop(
+                line, f"*{event.anchor} refers to nothing; write &{event.anchor} at a value before it."
+            )
+        value = self.anchors[event.anchor]
+        if value is _Stop:
+            raise _Stop(line, f"*{event.anchor} contains itself; write the value out.")
+        self.count += _size(value)
+        return value
+
+
+def parsed(path: Path) -> Document:
+    """The one document of a YAML file, a mapping.
+
+    :raises DefinitionError: with the line and the mend, for everything that isn't such a file.
+    """
+    document, problems = _read(_text(path), path)
+    if problems:
+        raise DefinitionError(problems)
+    return document
+
+
+def dumped(data: dict[str, Any]) -> str:
+    """YAML text that `parsed` reads back as the same data."""
+    text = yaml.dump(
+        data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=False, width=100
+    )
+    return str(text)
+
+
+def _read(text: str, path: Path) -> tuple[Document, tuple[str, ...]]:
+    document = Document({})
+    report = Report(str(path), document.lines)
+    try:
+        events = yaml.parse(text, Loader=_LOADER)
+        starts = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
+        event = next(event for event in events if not isinstance(event, starts))
+        if isinstance(event, yaml.StreamEndEvent):
+            raise _Stop(1, "the file is empty; begin it with type: Estimator.")
+        document.data = _Reader(events, report, document.lines).value(event, ())
+        if not isinstance(document.data, dict):
+            found = (
+                "empty"
+                if document.data is None
+                else f"a {'list' if isinstance(document.data, list) else 'single value'}"
+            )
+            raise _Stop(1, f"the file is {found} but must be a mapping; begin it with type: Estimator.")
+        next(events)
+        if isinstance(event := next(events), yaml.DocumentStartEvent):
+            line = event.start_mark.line + 1
+            raise _Stop(
+                line, "a second document starts here but a file holds one; move it into a file of its own."
+            )
+    except _Stop as stop:
+        report.lines = {(): stop.line}
+        report.problem((), str(stop))
+    except yaml.YAMLError as error:
+        report.lines = {(): _line_of(error)}
+        report.problem((), _syntax(error, text))
+    try:
+        report.finish(stacklevel=1)
+    except DefinitionError as error:
+        return document, error.problems
+    return document, ()
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise DefinitionError(f"{path}: there is no such file; {_neighbours(path)}.") from None
+    except IsADirectoryError:
+        raise DefinitionError(
+            f"{path}: this is a folder but must be a YAML file; name the file in it."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DefinitionError(
+            f"{path}: the file can't be read ({error}); correct the path or its permissions."
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise DefinitionError(
+            f"{path}: the file is larger than {MAX_BYTES} bytes; a definition is shorter, name the right file."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DefinitionError(
+            f"{path}:{line}: byte {error.start} is {data[error.start]:#04x}, which isn't UTF-8; save the file as UTF-8."
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DefinitionError(f"{path}:{line}: the file contains a NUL character; save it as UTF-8 text.")
+    return text
+
+
+def _neighbours(path: Path) -> str:
+    from airflow_train.definitions.values import nearest
+
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return f"the folder {path.parent} is missing too"
+    close = nearest(path.name, names)
+    return f"did you mean {path.parent / close}" if close else "correct the path"
+
+
+def _line_of(error: yaml.YAMLError) -> int:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return mark.line + 1 if mark is not None else 1
+
+
+def _syntax(error: yaml.YAMLError, text: str) -> str:
+    lines = text.splitlines()
+    number = _line_of(error)
+    line = lines[number - 1] if number <= len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "the line is indented with a tab, which YAML forbids; use spaces."
+    if "{{" in line or "{%" in line:
+        return f"{shown(Written(line.strip()))} can't be read as YAML; put the template in quotes."
+    problem = " ".join(str(getattr(error, "problem", None) or "it breaks off").split())
+    return f"this can't be read as YAML ({problem}); correct {shown(Written(line.strip())) or 'the end of the file'}."
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(_size(item) for item in value.values())
+    return 1 + sum(_size(item) for item in value) if isinstance(value, list) else 1
