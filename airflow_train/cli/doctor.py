@@ -48,15 +48,12 @@ def _checks() -> Iterator[Check]:
     try:
         store = open_store()
     except TrainError as error:
-        yield Check("store", "problem", str(error))
+        yield Check("store", "problem", _one_line(error))
         return
     yield _store(store)
     if store.files.local_root is not None:
         yield _space(store.files.local_root)
     yield from _targets(store)
-    for engine in ("docker", "kubernetes"):
-        if engine not in targets.types():
-            yield Check(engine, "note", "compute targets of this type are not in this version; use local")
 
 
 def _airflow() -> Check:
@@ -75,7 +72,7 @@ def _store(store: RunStore) -> Check:
             store.prepare()
         _try_to_write(store)
     except TrainError as error:
-        return Check("store", "problem", str(error))
+        return Check("store", "problem", _one_line(error))
     return Check("store", "ok", store.uri if marker is not None else f"{store.uri} (no run yet)")
 
 
@@ -120,14 +117,23 @@ def _targets(store: RunStore) -> Iterator[Check]:
         named = definitions.named_targets()
         default = config.get("compute_target")
     except TrainError as error:
-        yield Check("targets", "problem", str(error))
+        yield Check("targets", "problem", _one_line(error))
         return
-    yield Check("targets", "ok", f"{', '.join(named)}; without compute_target: {default}")
-    for name in named:
+    if default not in named and default not in targets.types():
+        yield Check(
+            "targets", "problem", f"[train] compute_target is {default!r}; known: {', '.join(named)}."
+        )
+        return
+    yield Check("targets", "ok", f"{', '.join(named)}; {default} where none is named")
+    for name, resolved in named.items():
         try:
-            found = targets.get(definitions.resolve_compute_target(name)).doctor(store)
-        except TrainError as error:
-            yield Check(f"target {name}", "problem" if name == default else "note", str(error))
+            found = targets.get(resolved).doctor(store)
+        except TrainError as error:  # nobody is hurt by a target that isn't used
+            yield Check(f"target {name}", "problem" if name == default else "note", _one_line(error))
             continue
         for what, works, text in found:
             yield Check(f"target {name}: {what}", "ok" if works else "problem", text)
+
+
+def _one_line(error: TrainError) -> str:
+    return " ".join(str(error).splitlines())

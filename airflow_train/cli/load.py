@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_train import definitions, targets
-from airflow_train.definitions import yaml_file
+from airflow_train.definitions import Runnable, yaml_file
+from airflow_train.definitions.loading import RUNNABLE
 from airflow_train.definitions.values import Written, is_template, shown
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store.run_store import RunStore
@@ -19,7 +20,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _FIRST_OPTION = 1_000_000_000
 
 
-def definition(file: str, options: Sequence[str] = (), experiment: str | None = None) -> Any:
+def definition(file: str, options: Sequence[str] = (), experiment: str | None = None) -> Runnable:
     """The definition in a file after `--set` and `--experiment`; without an experiment the file's stem is one.
 
     :param options: `PATH=YAML` each, applied in order.
@@ -40,10 +41,19 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
         lines["experiment",] = _FIRST_OPTION + len(names)
         names.append(f"--experiment {experiment}")
     document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
+    folder = Path(file).absolute().parent
     try:
-        return definitions.from_document(document.data, where=file, lines=lines)
+        return _class(file, document.data).from_dict(document.data, where=file, folder=folder, lines=lines)
     except DefinitionError as error:
         raise DefinitionError(_by_option(problem, file, names) for problem in error.problems) from None
+
+
+def _class(file: str, data: dict[str, Any]) -> type[Runnable]:
+    named = str(data.get("type")).lower()
+    if found := next((cls for name, cls in RUNNABLE.items() if name.lower() == named), None):
+        return found
+    definitions.load(Path(file))  # says what is wrong with the type in the file, or …
+    return type(definitions.load(data))  # … with the one that was set
 
 
 def _by_option(problem: str, file: str, names: Sequence[str]) -> str:
@@ -140,7 +150,7 @@ def default_experiment(file: str) -> str:
 def problems(store: RunStore, file: str) -> list[str]:
     """Everything that is wrong with a file, what it names and its target; values that are templates are passed over."""
     try:
-        loaded = definitions.load(Path(file))
+        loaded = definitions.load(Path(file), strict=False)
     except DefinitionError as error:
         return list(error.problems)
     found: list[str] = []
@@ -153,7 +163,7 @@ def problems(store: RunStore, file: str) -> list[str]:
     return [one if one.startswith(file) else f"{file}: {one}" for one in found]
 
 
-def _not_honoured(store: RunStore, loaded: Any) -> list[str]:
+def _not_honoured(store: RunStore, loaded: Runnable) -> list[str]:
     job = asdict(loaded.normalized())
     try:
         return targets.get(definitions.resolve_compute_target(job["compute_target"])).check(job, store)

@@ -44,7 +44,7 @@ def test_doctor_tries_the_store_and_leaves_nothing(cli: Any, store_uri: str) -> 
     assert answer.code == 0
     states = {one["what"]: one["state"] for one in answer.data}
     assert states["store"] == states["target local: interpreter"] == "ok"
-    assert states["docker"] == "note"
+    assert states["target docker"] == "note"
     assert not Path(store_uri).exists()
 
 
@@ -55,6 +55,17 @@ def test_doctor_says_what_is_broken(cli: Any, tmp_path: Path, monkeypatch: pytes
     assert answer.code == 1
     assert "problem" in answer.out
     assert "choose another store folder" in answer.out
+
+
+def test_doctor_names_the_line_of_a_broken_targets_file(
+    cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "targets.yaml"
+    path.write_text("gpus:\n  namespace: training\n")
+    monkeypatch.setenv("AIRFLOW_TRAIN_TARGETS", str(path))
+    answer = cli("doctor")
+    assert answer.code == 1
+    assert f"{path}:1: gpus has no type" in answer.out
 
 
 @pytest.mark.parametrize(
