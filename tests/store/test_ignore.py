@@ -39,10 +39,11 @@ NAMES = [
     "x\\y",
 ]
 PATTERNS = [
-    "*", "*.txt", "!keep.txt", "/x.txt", "build/", "!build/", "a/b", "/a/*", "!/a/b", "**/c", "a/**", "a/**/d", "**/b/*.py",
-    "*.py[co]", "[a-c]", "[!a-z]*", "[[:alpha:]]", "x.???", "\\#hash", "\\!bang", "end\\ ", "z   ", "!keep", "keep/", "**", "#x",
-    "a]b", "[a", "b/\\[x\\]/", "foo**", "**foo*", "/**/z", "a//b", "/", "!", "x\\\\y", "deep/x.txt", "!deep/x.txt", "sp ace", "ü*", "[]-]*",
-    "[a\\-z]-b", "a/b/", "!*/", "*/*.csv", "trailing\\", "a**/b", "***/c", "a/***/d", "[^a]", "x.txt\r",
+    "*", "*.txt", "!keep.txt", "/x.txt", "build/", "!build/", "a/b", "/a/*", "!/a/b", "**/c", "a/**",
+    "a/**/d", "**/b/*.py", "*.py[co]", "[a-c]", "[!a-z]*", "[[:alpha:]]", "x.???", "\\#hash", "\\!bang",
+    "end\\ ", "z   ", "!keep", "keep/", "**", "#x", "a]b", "[a", "b/\\[x\\]/", "foo**", "**foo*", "/**/z",
+    "a//b", "/", "!", "x\\\\y", "deep/x.txt", "!deep/x.txt", "sp ace", "ü*", "[]-]*", "[a\\-z]-b", "a/b/",
+    "!*/", "*/*.csv", "trailing\\", "a**/b", "***/c", "a/***/d", "[^a]", "x.txt\r",
 ]  # fmt: skip
 
 
