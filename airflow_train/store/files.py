@@ -36,7 +36,8 @@ class Backend(Protocol):
     def exists(self, name: str) -> bool: ...
     def delete(self, name: str) -> None: ...
     def delete_tree(self, folder: str) -> None: ...
-    def copy_in(self, source: Path, name: str) -> bool: ...
+    def size(self, name: str) -> int | None: ...
+    def copy_in(self, source: Path, name: str, digest: str | None) -> bool: ...
     def copy_out(self, name: str, target: Path) -> None: ...
 
 
@@ -190,10 +191,19 @@ class Files:
         with self._sentences("removed", folder):
             self._backend.delete_tree(_checked(folder))
 
-    def copy_in(self, source: Path, name: str) -> bool:
-        """Makes a file exclusively from a local one: True when this call made it."""
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None when there is none."""
+        with self._sentences("read", name):
+            return self._backend.size(_checked(name))
+
+    def copy_in(self, source: Path, name: str, digest: str | None = None) -> bool:
+        """Makes a file exclusively from a local one: True when this call made it.
+
+        :param digest: SHA-256 that the content must have.
+        :raises ContentChanged: it hasn't; nothing was made.
+        """
         with self._sentences("written", name):
-            return self._backend.copy_in(source, _checked(name))
+            return self._backend.copy_in(source, _checked(name), digest)
 
     def copy_out(self, name: str, target: Path) -> None:
         """Copies a file to a local path, which appears whole; makes the folders above it.

@@ -18,12 +18,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
 from airflow_train.exceptions import SnapshotError
+from airflow_train.store import links
 from airflow_train.store.globs import docker_regex, git_regex
 
 GITIGNORE = ".gitignore"
@@ -128,8 +130,10 @@ def root_scope(source: Path) -> Scope:
     """
     for kind in IGNORE_FILES:
         try:
+            if not _is_own_file(source, kind):
+                continue
             content = (source / kind).read_bytes()
-        except (FileNotFoundError, IsADirectoryError):
+        except FileNotFoundError:
             continue
         except OSError as error:
             raise SnapshotError(
@@ -138,6 +142,15 @@ def root_scope(source: Path) -> Scope:
         key = f"{kind}:{hashlib.sha256(content).hexdigest()}"
         return Scope(kind, "", key, (Layer(kind, "", partial(bytes, content)),))
     return Scope("", "", "")
+
+
+def _is_own_file(source: Path, kind: str) -> bool:
+    path = source / kind
+    if stat.S_ISLNK(path.lstat().st_mode) and links.inside(os.path.realpath(source), "", kind) is None:
+        raise SnapshotError(
+            f"{path} is a link that leads out of the source directory; put the rules themselves there."
+        )
+    return path.is_file()
 
 
 def why_ignored(source: Path, path: str) -> Rule | None:

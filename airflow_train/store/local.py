@@ -3,20 +3,29 @@
 A name appears with its whole content or not at all: temporary file beside it, then `os.link`. Killing the writer
 leaves at most a file whose name starts with `TEMPORARY`, which no listing shows.
 """
-# Names are strings here: a Path object for each would double the cost of a listing.
-# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH116, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+
+from airflow_train.exceptions import StoreError
 
 #: Prefix of temporary files; no record's name starts like this.
 TEMPORARY = ".airflow-train-tmp-"
+
+
+_CHUNK = 1 << 20
+
+
+class ContentChanged(StoreError):
+    """A file no longer has the content that its name in the store promises."""
 
 
 class LocalBackend:
@@ -83,13 +92,20 @@ class LocalBackend:
         if os.path.lexists(self.path(folder)):
             shutil.rmtree(self.path(folder))
 
-    def copy_in(self, source: Path, name: str) -> bool:
+    def size(self, name: str) -> int | None:
+        try:
+            return os.stat(self.path(name)).st_size
+        except FileNotFoundError:
+            return None
+
+    def copy_in(self, source: Path, name: str, digest: str | None) -> bool:
         target = self.path(name)
-        return not os.path.lexists(target) and _publish(target, lambda fd: _copy(source, fd), exclusive=True)
+        fill = partial(copy, source, digest=digest)
+        return not os.path.lexists(target) and _publish(target, fill, exclusive=True)
 
     def copy_out(self, name: str, target: Path) -> None:
         source = Path(self.path(name))
-        _publish(str(target), lambda descriptor: _copy(source, descriptor), exclusive=False)
+        _publish(str(target), partial(copy, source), exclusive=False)
 
 
 def replace_file(target: Path, fill: Callable[[int], None]) -> None:
@@ -156,6 +172,15 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _copy(source: Path, descriptor: int) -> None:
+def copy(source: Path, descriptor: int, digest: str | None = None) -> None:
+    """Copies a file into an open one and checks its SHA-256."""
     with open(source, "rb") as reader, open(descriptor, "wb", closefd=False) as writer:
-        shutil.copyfileobj(reader, writer, 1 << 20)
+        if digest is None:
+            shutil.copyfileobj(reader, writer, _CHUNK)
+            return
+        found = hashlib.sha256()
+        while chunk := reader.read(_CHUNK):
+            found.update(chunk)
+            writer.write(chunk)
+    if found.hexdigest() != digest:
+        raise ContentChanged(f"{source} changed while it was copied; try again.")

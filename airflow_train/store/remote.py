@@ -12,9 +12,11 @@ to make the same name twice, because some servers that speak S3 ignore the heade
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_train.exceptions import ConfigurationError, StoreError
-from airflow_train.store.local import replace_file
+from airflow_train.store.local import TEMPORARY, ContentChanged, copy, replace_file
 
 _PACKAGES = {"s3": "s3fs>=2025.7", "s3a": "s3fs>=2025.7", "gs": "gcsfs>=2024.12", "gcs": "gcsfs>=2024.12"}
 _PACKAGES |= dict.fromkeys(("abfs", "abfss", "az"), "adlfs>=2024.12")
@@ -110,9 +112,28 @@ class RemoteBackend:
             except FileNotFoundError:
                 return
 
-    def copy_in(self, source: Path, name: str) -> bool:
+    def size(self, name: str) -> int | None:
+        with self._foreign(name):
+            try:
+                return int(self._system().info(self._path(name))["size"])
+            except FileNotFoundError:
+                return None
+
+    def copy_in(self, source: Path, name: str, digest: str | None) -> bool:
         if source.stat().st_size <= _CHUNK:
-            return self.create(name, source.read_bytes())
+            data = source.read_bytes()
+            if digest not in (None, hashlib.sha256(data).hexdigest()):
+                raise ContentChanged(f"{source} changed while it was copied; try again.")
+            return self.create(name, data)
+        if digest is None:
+            return self._put(source, name)
+        with tempfile.NamedTemporaryFile(
+            prefix=TEMPORARY
+        ) as private:  # what is uploaded can't change any more
+            copy(source, private.fileno(), digest)
+            return self._put(Path(private.name), name)
+
+    def _put(self, source: Path, name: str) -> bool:
         self._probe()
         with self._foreign(name), self._locked(), source.open("rb") as stream:
             if self._system().exists(self._path(name)):
