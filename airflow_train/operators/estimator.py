@@ -76,12 +76,13 @@ class EstimatorOperator(BaseOperator):
         self.on_kill_action = on_kill
         self.deferrable = deferrable
         self.store = store
+        self._push_each = bool(self.multiple_outputs)
         self._switch: KillSwitch | None = None
         self._check_arguments()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run it; returns `run_id`, `status`, `metrics`, `outputs_uri` and `logs_uri`."""
-        from airflow_train.tasks import training
+        from airflow_train.tasks import training, xcom
         from airflow_train.tasks.kill import KillSwitch
 
         self._switch = KillSwitch()
@@ -99,9 +100,14 @@ class EstimatorOperator(BaseOperator):
             store=self.store,
         )
         try:
-            return training.train(wish, context, self._switch)
+            result = training.train(wish, context, self._switch)
         finally:
             self._switch = None
+        if self._push_each:
+            # Airflow would push all five, at 10 ms each; three are there since the run exists
+            self.multiple_outputs = False
+            xcom.push(context, {name: result[name] for name in ("status", "metrics")})
+        return result
 
     def on_kill(self) -> None:
         """Tell `execute` to end; whether the run ends too is decided there."""

@@ -20,7 +20,6 @@ from airflow_train.exceptions import (
 )
 from airflow_train.lifecycle import cancel
 from airflow_train.store.run_store import RunStore
-from airflow_train.tasks import compat
 from airflow_train.tasks.identity import label_of, owner_of
 
 log = logging.getLogger(__name__)
@@ -80,6 +79,8 @@ def handle(
 
     :param leave: the run goes on whatever happens (`on_kill="leave"`).
     """
+    from airflow_train.tasks import compat  # imports Airflow, which the rest of this module doesn't need
+
     ti = context["ti"]
     state = compat.task_state(context, PATIENCE)
     found = f"Airflow calls the task {state}" if state else "Airflow didn't answer"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from airflow_train.tasks.kill import KillSwitch
 from airflow_train.tasks.live_log import LiveLog
 
 log = logging.getLogger(__name__)
+
+#: Seconds between two glances at whether a local run has ended.
+GLANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,28 @@ def follow(
             log.info("%s", words)
         live.show(view)
 
-    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=switch.pause)
+    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=_until_report(store, run_id, switch))
     live.finish(store.files.join(layout.user_logs(run_id)))
     return view
+
+
+def _until_report(store: RunStore, run_id: str, switch: KillSwitch) -> Callable[[float], None]:
+    """How to pause between two looks: a run that has left its exit report is looked at again at once.
+
+    One `stat` each 20 ms, and only where the store is a local folder; a look itself reads a dozen files.
+    """
+    if store.files.local_root is None:
+        return switch.pause
+    name = layout.report(run_id)
+
+    def pause(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            switch.pause(min(left, GLANCE))
+            if store.files.exists(name):
+                return
+
+    return pause
 
 
 def outcome(store: RunStore, view: View) -> dict[str, Any]:
@@ -167,13 +190,12 @@ def _submit(
 
 
 def _publish(store: RunStore, run_id: str, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell other tasks where the run is as soon as it exists, so that they know also when it fails."""
+    """Tell other tasks where the run is as soon as it exists, so that they know it also when it fails."""
     places = {
         "run_id": run_id,
         "outputs_uri": store.files.join(layout.outputs(run_id)),
         "logs_uri": store.files.join(layout.user_logs(run_id)),
     }
-    for key, value in places.items():
-        context["ti"].xcom_push(key=key, value=value)
+    xcom.push(context, places)
     log.info("Run %s; outputs in %s, logs in %s.", run_id, places["outputs_uri"], places["logs_uri"])
     return places

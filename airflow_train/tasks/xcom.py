@@ -27,6 +27,13 @@ def of_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def push(context: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Push each value under its own key, unless the task's author wants no XComs."""
+    if context["ti"].task.do_xcom_push:
+        for key, value in values.items():
+            context["ti"].xcom_push(key=key, value=value)
+
+
 def json_safe(value: Any) -> Any:
     """A scalar that strict JSON holds; others as text."""
     if isinstance(value, float) and not math.isfinite(value):

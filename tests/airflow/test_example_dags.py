@@ -1,0 +1,65 @@
+"""Every DAG in `dags/` runs, exactly as it lies there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
+
+Load = Callable[[Path], Any]
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def example(dags_folder: Path, load: Load) -> Callable[[str], Any]:
+    """The DAG of that name, from a copy of all of `dags/` in Airflow's DAG folder."""
+
+    def copied(name: str) -> Any:
+        shutil.copytree(DAGS, dags_folder, dirs_exist_ok=True)
+        loaded = vars(load(dags_folder / f"{name}.py")).values()
+        return next(value for value in loaded if getattr(value, "dag_id", None) == name)
+
+    return copied
+
+
+def test_train_and_register(example: Callable[[str], Any], run_dag: Run) -> None:
+    from airflow_train import Model
+
+    outcome = run_dag(example("train_and_register"), c=2.0)
+    assert outcome.state == "success"
+    assert outcome.xcom("train", "metrics")["c"] == 2.0
+    assert outcome.xcom("register", "metrics")["accuracy"] > 0.9
+    assert Model("digits").run_id == outcome.xcom("train", "run_id")
+
+
+def test_submit_many_then_wait(example: Callable[[str], Any], run_dag: Run, store: Any) -> None:
+    outcome = run_dag(example("submit_many_then_wait"))
+    assert outcome.state == "success"
+    runs = {run.run_id: run.metrics for run in store.list_runs()}
+    assert len(runs) == 3
+    assert runs[outcome.xcom("best")]["loss"] == min(metrics["loss"] for metrics in runs.values())
+
+
+def test_estimator_from_yaml(example: Callable[[str], Any], run_dag: Run, store: Any) -> None:
+    outcome = run_dag(example("estimator_from_yaml"), gamma=0.002)
+    assert outcome.state == "success"
+    [run] = store.list_runs(experiment="digits")
+    assert run.metrics["accuracy"] > 0.9
+    assert run.tags["from"] == "yaml"
+    assert store.spec(run.run_id).job["arguments"][-1] == "0.002"
+
+
+def test_every_example_is_in_the_table_is_tested_and_tells_its_story() -> None:
+    table = (DAGS / "README.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        text = (DAGS / f"{name}.py").read_text(encoding="utf-8")
+        assert f"]({name}.py)" in table
+        assert f"test_{name}" in globals()
+        assert "doc_md=__doc__" in text
+        assert len(text.splitlines()) <= 45
