@@ -1,15 +1,18 @@
-"""Definitions: what to train, where and with what, as plain data that is checked when it is built.
+"""Definitions: what to run, as plain data that is checked when it is built. No I/O but for the files that say them.
 
-A class lists its parameters once (`definition.py`); constructor, checks, `to_dict`, YAML reading and the JSON schema all
-follow from that table. Reading touches no target and no clock; `check_files` is the one that looks at the disk.
-
-To add a parameter: one `param(...)` line in its class. To add a class: subclass `Definition` or `Runnable`, and name it in
-`loading.py`. To add a kind of value: subclass `Kind` (`kinds.py` single values, `lists.py` several, `parts.py` definitions).
+definition, parts   what every class is made of: one table of parameters per class
+kinds, lists, …     what parameters may hold, read from Python, YAML and rendered templates by the same rules
+estimator, frameworks, script_run, environment, distributed    the classes
+loading, yaml_file  objects, data and files → definitions, with every problem and its line
+files               checks that touch the source directory
+targets_file        compute targets by name
+job                 what any definition comes to, for the rooms above
+schema              JSON schema for editors
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.distributed import (
@@ -19,25 +22,13 @@ from airflow_train.definitions.distributed import (
 )
 from airflow_train.definitions.environment import ContainerRegistry, DockerConfiguration, Environment
 from airflow_train.definitions.estimator import Estimator
+from airflow_train.definitions.files import check_files
 from airflow_train.definitions.frameworks import PyTorch, SKLearn
 from airflow_train.definitions.job import Job
-from airflow_train.definitions.loading import as_plain, load
+from airflow_train.definitions.loading import as_plain, from_document, load
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.script_run import ScriptRunConfig
-
-if TYPE_CHECKING:
-    from airflow_train.definitions.files import check_files
-    from airflow_train.definitions.schema import json_schema
-    from airflow_train.definitions.targets_file import named_targets, resolve_compute_target, targets_path
-
-#: Names that are needed only when something runs, and where they are.
-_LATER = {
-    "check_files": "files",
-    "json_schema": "schema",
-    "named_targets": "targets_file",
-    "resolve_compute_target": "targets_file",
-    "targets_path": "targets_file",
-}
+from airflow_train.definitions.targets_file import named_targets, resolve_compute_target
 
 __all__ = [
     "ContainerRegistry",
@@ -55,17 +46,16 @@ __all__ = [
     "TensorflowConfiguration",
     "as_plain",
     "check_files",
+    "from_document",
     "json_schema",
     "load",
     "named_targets",
     "resolve_compute_target",
-    "targets_path",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+def json_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of a definition file, for editors."""
+    from airflow_train.definitions import schema
 
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return schema.json_schema()

@@ -8,16 +8,20 @@ the checks, `to_dict` and `from_dict`, YAML reading, and the JSON schema. Type c
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
 
 from airflow_train.definitions.kinds import Kind, deferred
-from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.report import At, Lines, Report
+from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.values import is_deferred, nearest, shown
 
 REQUIRED: Any = inspect.Parameter.empty
+#: The key of plain data that names the class.
+TYPE = "type"
+
+_Made_co = TypeVar("_Made_co", covariant=True)
 
 
 class Param:
@@ -78,8 +82,12 @@ class Definition:
     #: Parameters that relatives of this class have and it refuses, with the reason.
     ABSENT: ClassVar[Mapping[str, str]] = {}
 
+    #: Names that can't be given beside the one that replaced them; of others the newer one is used.
+    EXCLUSIVE: ClassVar[frozenset[str]] = frozenset()
+
     _folder: Path | None
     _where: str
+    _lines: Lines
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -113,22 +121,27 @@ class Definition:
         *,
         where: str | None = None,
         strict: bool = True,
+        found: Iterable[tuple[Place, str]] = (),
         folder: Path | None = None,
-        lines: Mapping[tuple[str | int, ...], int] | None = None,
+        lines: Lines | None = None,
     ) -> Self:
         """A definition from plain data, as `to_dict` gives it or a template left it (numbers may be text).
 
         :param where: what error messages start with; default the class's name.
         :param strict: refuse templates and XCom arguments where a checked value must stand.
+        :param found: problems that were found before, with the path of each.
         :param folder: what a relative `source_directory` is relative to.
+        :param lines: the file's line of every path in `data`.
         :raises DefinitionError: with every problem found.
         """
         report = Report(where or cls.__name__, lines, strict=strict)
+        for path, sentence in found:
+            report.problem(path, sentence)
         self = cls.__new__(cls)
         data = dict(data)
-        written = data.pop("type", cls.__name__)
+        written = data.pop(TYPE, cls.__name__)
         if str(written).lower() not in cls.type_names():
-            (At(report) / "type").wrong(
+            (At(report) / TYPE).wrong(
                 written, cls.__name__, f"read it with {written}.from_dict or definitions.load"
             )
         _fill(self, data, At(report), folder)
@@ -148,9 +161,7 @@ class Definition:
         :param strict: refuse templates where a checked value must stand.
         :raises DefinitionError: with every problem of the file, each with its line.
         """
-        from airflow_train.definitions.loading import from_yaml
-
-        return from_yaml(cls, path, base=base, strict=strict)
+        return from_file((base or Path()) / path, cls.from_dict, strict=strict)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The definition as YAML, which reads back equal; written to `path` if that is given."""
@@ -163,7 +174,7 @@ class Definition:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data: the class's name as `type`, and what differs from the defaults. Never a secret."""
-        return {"type": type(self).__name__, **self.parameters()}
+        return {TYPE: type(self).__name__, **self.parameters()}
 
     def parameters(self) -> dict[str, Any]:
         """What differs from the defaults, as plain data."""
@@ -172,8 +183,20 @@ class Definition:
             value = getattr(self, name)
             plain = value if is_deferred(value) or value is None else row.kind.plain(value)
             if row.kept and plain != row.default and plain not in (None, {}):
-                said[name] = deepcopy(plain) if isinstance(plain, (dict, list)) else plain
+                said[name] = _copied(plain)
         return said
+
+    def strictly(self) -> Self:
+        """The same definition, checked again as a whole, with nothing left to be rendered.
+
+        :raises DefinitionError: with every problem found.
+        """
+        where, lines = self.origin()
+        return self.from_dict(self.to_dict(), where=where, lines=lines, folder=self._folder)
+
+    def origin(self) -> tuple[str, Lines]:
+        """What sentences about this definition start with, and the lines of its file if it came from one."""
+        return self._where, self._lines
 
     def check(self, at: At) -> None:
         """Rules that look at several parameters at once; the base has none."""
@@ -212,19 +235,60 @@ def read_into(cls: type[Definition], data: Mapping[str, Any], at: At) -> Definit
     return self
 
 
+class _Reader(Protocol[_Made_co]):
+    """`from_dict` of a class, or a function that finds the class first."""
+
+    def __call__(
+        self,
+        data: Mapping[str, Any],
+        /,
+        *,
+        where: str,
+        strict: bool,
+        found: Iterable[tuple[Place, str]],
+        folder: Path,
+        lines: Lines,
+    ) -> _Made_co: ...
+
+
+def from_file(path: Path, read: _Reader[_Made_co], *, strict: bool) -> _Made_co:
+    """What `read` makes of a YAML file.
+
+    :raises DefinitionError: with every problem of the file, each with its line.
+    """
+    from airflow_train.definitions.yaml_file import parsed
+
+    path = path.expanduser()
+    file = parsed(path, partly=True)
+    folder = path.absolute().parent
+    return read(
+        file.data, where=str(path), strict=strict, found=file.duplicates, folder=folder, lines=file.lines
+    )
+
+
+def _copied(plain: Any) -> Any:
+    """Lists and mappings anew, what is in them as it is: an XCom argument is no plain data and stays itself."""
+    if isinstance(plain, dict):
+        return {key: _copied(item) for key, item in plain.items()}
+    return [_copied(item) for item in plain] if isinstance(plain, list) else plain
+
+
 def _fill(self: Definition, data: Mapping[str, Any], at: At, folder: Path | None) -> None:
-    self._folder, self._where = folder, at.report.where
+    self._folder, self._where, self._lines = folder, at.report.where, at.report.lines
     for name, row in self.PARAMS.items():
         object.__setattr__(self, name, row.initial())
-    for name, row in self.PARAMS.items():
-        value = data.get(name)
-        if value is None and row.default is REQUIRED:
-            (at / name).say(f"{name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}")
-        elif value is not None:
-            _set(self, row, value, at, data)
     for name in data:
         if name not in self.PARAMS:
             _row(self, name, at)
+    for name, row in self.PARAMS.items():
+        value = data.get(name)
+        if value is None and row.default is REQUIRED:
+            if not at.failed(name):
+                (at / name).say(
+                    f"{name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
+                )
+        elif value is not None:
+            _set(self, row, value, at, data)
     self.check(at)
 
 
@@ -237,6 +301,8 @@ def _row(self: Definition, name: str, at: At) -> Param | None:
         return None
     known = [other for other, row in cls.PARAMS.items() if row.kept]
     close = nearest(name, known)
+    if close:
+        at.report.excuse((*at.path, close))
     mend = f"did you mean {close}?" if close else f"it has {', '.join(known)}"
     (at / name).say(f"{shown(name).strip(chr(39))} is no parameter of {cls.__name__}", mend)
     return None
@@ -260,13 +326,16 @@ def _set(self: Definition, row: Param, value: Any, at: At, data: Mapping[str, An
 def _replace(self: Definition, row: Param, read: Any, here: At, data: Mapping[str, Any]) -> None:
     successor = row.deprecated_for
     both = data.get(successor) is not None
+    if both and row.name in self.EXCLUSIVE:
+        here.say(f"{row.name} and {successor} are both given", f"leave out {row.name}, which is deprecated")
+        return
     here.note(
         FutureWarning,
         f"{row.name} is deprecated; write {successor} instead"
-        + (f", which is used since both are given." if both else "."),
+        + (", which is used since both are given." if both else "."),
     )
     if read is not None and not both:
-        setattr(self, successor, read)
+        _set(self, self.PARAMS[successor], read, At(here.report, (*here.path[:-1], successor)))
 
 
 def _signature(rows: Any) -> inspect.Signature:

@@ -152,24 +152,20 @@ def _pytorch(training: PyTorchConfiguration, own: dict[str, int], name: str, at:
     total = int(training.process_count)
     per_node, rest = divmod(total, nodes)
     if rest:
-        finding = (
-            f"{name}.process_count is {total} but must be a multiple of the {nodes} nodes"
-            if name
-            else (f"process_count is {total} but must be a multiple of the {nodes} nodes")
-        )
+        finding = f"{name}.process_count is {total} but must be a multiple of the {nodes} nodes"
         (at / name / "process_count").say(finding, "it counts the processes of all nodes together")
         return Layout(nodes, 1)
-    agreed = _agreed(
-        own, "process_count_per_node", per_node, f"{name}.process_count divided by the {nodes} nodes", at
-    )
-    return Layout(nodes, agreed)
+    whose = f"{name}.process_count divided by the {nodes} nodes"
+    return Layout(nodes, _agreed(own, "process_count_per_node", per_node, whose, at, default=None))
 
 
-def _agreed(own: dict[str, int], key: str, other: Any, other_name: str, at: At) -> int:
+def _agreed(
+    own: dict[str, int], key: str, other: Any, other_name: str, at: At, default: int | None = 1
+) -> int:
     mine = own[key]
     if mine == 1:
         return int(other)
-    if other not in (1, mine):
+    if other not in (default, mine):
         (at / key).say(
             f"{key} is {mine} but {other_name} is {other}", "give the number once, or the same twice"
         )

@@ -134,7 +134,7 @@ class Environment(Definition):
     )
 
     def check(self, at: At) -> None:
-        if isinstance(self.name, str) and self.name.lower().startswith(("microsoft", "azureml")):
+        if str(self.name or "").lower().startswith(("microsoft", "azureml")):
             (at / "name").say(
                 f"name is {self.name} but names that start with Microsoft or AzureML are reserved",
                 "pick another name",
@@ -229,7 +229,7 @@ def environment_data(environment: Environment) -> dict[str, Any]:
         "conda_channels": list(conda.get("channels", ())),
         "image": docker.base_image,
         "dockerfile": docker.base_dockerfile,
-        "registry": registry.parameters() if registry is not None else None,
+        "registry": registry.parameters() if isinstance(registry, ContainerRegistry) else None,
         "docker_arguments": docker.arguments,
         "platform": docker.platform,
         "shared_volumes": None if docker.shared_volumes is True else docker.shared_volumes,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow_train.definitions.definition import Definition, param
+from airflow_train.definitions.definition import param
 from airflow_train.definitions.distributed import (
     BACKENDS,
     AnyDistribution,
@@ -26,20 +26,30 @@ from airflow_train.definitions.values import either, is_deferred
 
 _PACKAGES = ("pip_packages", "pip_requirements_file", "conda_packages", "conda_dependencies_file")
 _WHOLE_ENVIRONMENT = (
-    *_PACKAGES, "custom_docker_image", "image_registry_details", "use_gpu", "user_managed", "shm_size", "environment_variables",
-)  # fmt: skip
+    *_PACKAGES,
+    "custom_docker_image",
+    "image_registry_details",
+    "use_gpu",
+    "user_managed",
+    "shm_size",
+    "environment_variables",
+)
 _MACHINES = "the compute target decides on machines"
 
 
 class EstimatorBase(Runnable):
     """What all estimators have in common."""
 
-    #: Facts that differ between the frameworks.
-    FRAMEWORK: ClassVar[str | None] = None
-    BACKENDS: ClassVar[Sequence[str]] = ()
+    ABSENT: ClassVar[Mapping[str, str]] = {
+        "script": "the script is called entry_script here",
+        "arguments": "the script's arguments are called script_params here",
+        "command": "an estimator runs a Python script, a ScriptRunConfig runs commands too",
+        "environment": "a whole environment is called environment_definition here",
+        "distributed_job_config": "it is called distributed_training here",
+    }
 
     source_directory: str | os.PathLike[str] = param(
-        PathText(),
+        PathText(empty="."),
         kw_only=False,
         doc="Folder that travels to the compute target; an empty text means the current one.",
     )
@@ -54,7 +64,8 @@ class EstimatorBase(Runnable):
     script_params: Mapping[str, Any] | None = param(
         ScriptParams(),
         default=None,
-        doc="The script's arguments: name and value; a list gives several values, None or an empty text a flag. Values reach the script as written.",
+        doc="The script's arguments, name and value, which reaches the script as written; a list gives several values, "
+        "None or an empty text a flag.",
     )
     use_docker: bool | str = param(Flag(), default=True, doc="False asks not to run in a container.")
     custom_docker_image: str | None = param(Text(), default=None, doc="Image to run in.")
@@ -107,8 +118,6 @@ class EstimatorBase(Runnable):
 
     def check(self, at: At) -> None:
         """Refusals 2 to 4 and 8 of the original, and a script that must be named."""
-        if not self.source_directory:
-            object.__setattr__(self, "source_directory", ".")
         if self.entry_script is None and not at.failed("entry_script"):
             (at / "entry_script").say(
                 "entry_script is missing", "name the script to run, a path below source_directory"
@@ -123,7 +132,8 @@ class EstimatorBase(Runnable):
                 _WHOLE_ENVIRONMENT, "environment_definition is given", "put it into the environment", at
             )
         if self.given("conda_dependencies_file"):
-            self._refuse(_PACKAGES[:3], "conda_dependencies_file is given", "list it in that file", at)
+            others = [name for name in _PACKAGES if name != "conda_dependencies_file"]
+            self._refuse(others, "conda_dependencies_file is given", "list it in that file", at)
         if self.user_managed is True:
             self._refuse(
                 _PACKAGES, "user_managed is true, which installs nothing", "leave one of them out", at
@@ -135,7 +145,8 @@ class EstimatorBase(Runnable):
                 better = "ask for GPUs with gpu" if name == "use_gpu" else mend
                 (at / name).say(f"{name} can't be given when {because}", better)
 
-    def _job(self) -> Job:
+    def to_job(self) -> Job:
+        """Script, environment and data."""
         environment = self.environment_definition
         python = environment.python if isinstance(environment, Environment) else None
         job = Job(
@@ -148,7 +159,7 @@ class EstimatorBase(Runnable):
             environment_variables=dict(self.environment_variables or {}),
             inputs=list(self.inputs or ()),
             shm_size=None if self.shm_size is None else str(self.shm_size),
-            framework=self.FRAMEWORK,
+            use_docker=self.use_docker is True,
         )
         if isinstance(environment, Environment):
             job.environment_variables = dict(environment.environment_variables or {})
@@ -164,8 +175,6 @@ class EstimatorBase(Runnable):
             asked["image"] = self.custom_docker_image
         if isinstance(self.image_registry_details, ContainerRegistry):
             asked["registry"] = self.image_registry_details.parameters()
-        if self.use_docker is False:
-            asked["use_docker"] = False
         return asked
 
 
@@ -175,7 +184,7 @@ class Estimator(EstimatorBase):
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
-    BACKENDS = ("mpi", "gloo", "nccl", "ps")
+    EXCLUSIVE = frozenset({"custom_docker_base_image"})
 
     node_count: int | str = param(Integer(mend="leave it out to run on one node"), default=1, doc="Nodes.")
     process_count_per_node: int | str = param(
@@ -210,39 +219,31 @@ class Estimator(EstimatorBase):
         if training is None:
             for name in names[:2]:
                 if self.given(name) and not is_deferred(getattr(self, name)):
-                    finding = f"{name} is {getattr(self, name)} but distributed_training doesn't say how the processes find each other"
+                    found = getattr(self, name)
+                    finding = f"{name} is {found} but distributed_training doesn't say how processes find each other"
                     (at / name).say(finding, f"add distributed_training: {either(self._words())}")
-        elif isinstance(training, Definition) and not isinstance(training, self._suited()):
-            (at / "distributed_training").say(
-                f"distributed_training is {type(training).__name__}, which {type(self).__name__} can't use",
-                f"use {either(cls.__name__ for cls in self._suited())}",
-            )
         laid_out(training, at, "distributed_training", self.node_count, self.process_count_per_node)
         if self.use_gpu is True and self.gpu == 0:
             (at / "gpu").say("gpu is 0 but use_gpu is true", "leave one of them out")
+        if self.use_gpu is True and self.given("custom_docker_image"):
+            (at / "use_gpu").say(
+                "use_gpu can't be given beside custom_docker_image, because it chooses an image",
+                "ask for GPUs with gpu",
+            )
 
-    @classmethod
-    def _suited(cls) -> tuple[type[Definition], ...]:
-        return tuple(dict.fromkeys(BACKENDS[name][0] for name in cls.BACKENDS))
+    def _words(self) -> list[str]:
+        kind = self.PARAMS["distributed_training"].kind
+        return [cls.type_names()[-1] for cls in kind.classes] if isinstance(kind, Part) else []
 
-    @classmethod
-    def _words(cls) -> list[str]:
-        return [suited.type_names()[-1] for suited in cls._suited()]
-
-    def _job(self) -> Job:
-        job = super()._job()
+    def to_job(self) -> Job:
+        """Also nodes, processes and GPUs."""
+        job = super().to_job()
         training = self.distributed_training
         layout = laid_out(
-            training, At(_quiet()), "distributed_training", self.node_count, self.process_count_per_node
+            training, At.nowhere(), "distributed_training", self.node_count, self.process_count_per_node
         )
         job.node_count, job.process_count_per_node = layout
         job.distribution = described(training, layout)
         job.gpu = int(self.gpu) if self.gpu is not None else int(bool(self.use_gpu))
         job.use_gpu = job.gpu > 0
         return job
-
-
-def _quiet() -> Any:
-    from airflow_train.definitions.report import Report
-
-    return Report("")

@@ -1,77 +1,89 @@
-"""Checks that touch the disk: they run in `validate`, `dry-run` and submit, not when a DAG file is parsed."""
+"""Checks that touch files: the source directory, and what the definition names inside it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from airflow_train.definitions.packages import conda_file, requirements_file
+from airflow_train.definitions.report import At, Report
 from airflow_train.definitions.runnable import Runnable
-from airflow_train.definitions.values import nearest, shown
+from airflow_train.definitions.values import is_deferred, nearest, shown
 from airflow_train.exceptions import DefinitionError
 
-_FILES = {
-    "entry_script": "entry_script",
-    "script": "script",
-    "pip_requirements_file": "pip_requirements_file",
-    "conda_dependencies_file": "conda_dependencies_file",
-}
-#: Most files that are looked at for a name like the missing one.
-_LOOKED_AT = 5_000
+#: Most files that are looked at to find the name that the author meant.
+_LOOKED_AT = 5000
+#: Parameters that name a file inside the source directory.
+_NAMES = ("entry_script", "script", "pip_requirements_file", "conda_dependencies_file")
 
 
 def check_files(definition: Runnable, base: Path | None = None) -> None:
-    """Whether the source directory and the files in it that the definition names are there.
+    """Find everything that is wrong with the files that a definition names; values that are templates are passed over.
 
-    :param base: folder that a relative source directory starts from, unless the definition came from a file.
-    :raises DefinitionError: with one sentence per missing file.
+    :param base: what a relative source directory starts from, unless it came from a YAML file.
+    :raises DefinitionError: with every problem found.
     """
-    source = definition.source_path(base)
-    where = definition._where
-    if not source.is_dir():
-        found = "is a file" if source.exists() else "is missing"
-        written = shown(str(definition.source_directory))
-        close = None if source.exists() else _near_folder(source)
-        mend = (
-            f"did you mean {close}?" if close else "correct the path, which starts at the file that says it."
+    if is_deferred(definition.source_directory):
+        return
+    report = Report(*definition.origin())
+    folder = definition.source_path(base)
+    if _folder_is_there(definition, folder, At(report) / "source_directory"):
+        for name in _NAMES:
+            value = getattr(definition, name, None)
+            if isinstance(value, str) and not is_deferred(value):
+                _check_file(folder, value, name, At(report) / name)
+    report.finish(stacklevel=2)
+
+
+def _folder_is_there(definition: Runnable, folder: Path, at: At) -> bool:
+    written = f"{at} is {shown(definition.source_directory)}"
+    if not os.path.exists(folder):
+        close = nearest(folder.name, _siblings(folder))
+        mend = f"did you mean {close}?" if close else "correct the path"
+        at.say(f"{written} but there is no folder {folder}", mend)
+    elif not os.path.isdir(folder):
+        at.say(f"{written}, which is a file, but must be a folder", f"name its folder {folder.parent}")
+    elif not os.access(folder, os.R_OK | os.X_OK):
+        at.say(f"{written} but the folder {folder} can't be read", "correct its permissions")
+    else:
+        return True
+    return False
+
+
+def _check_file(folder: Path, value: str, name: str, at: At) -> None:
+    path = folder / value
+    if not path.exists():
+        close = nearest(value, _files(folder))
+        mend = f"did you mean {close}?" if close else "it must lie inside the source directory"
+        at.say(f"{name} is {shown(value)} but there is no such file in {folder}", mend)
+    elif not path.is_file():
+        at.say(f"{name} is {shown(value)}, which is a folder, but must be a file", "name the file in it")
+    elif not path.resolve().is_relative_to(folder.resolve()):
+        at.say(
+            f"{name} is {shown(value)}, a link to {path.resolve()}, but must lie in the source directory",
+            "copy the file there",
         )
-        raise DefinitionError(
-            f"{where}: source_directory {written} must be a folder but {source} {found}; {mend}"
-        )
-    problems = []
-    for name in _FILES:
-        if written := getattr(definition, name, None):
-            problem = _problem(source, str(written), name)
-            problems += [f"{where}: {problem}"] if problem else []
-    if problems:
-        raise DefinitionError(problems)
+    elif name in ("pip_requirements_file", "conda_dependencies_file"):
+        try:
+            requirements_file(path) if name == "pip_requirements_file" else conda_file(path)
+        except DefinitionError as error:
+            at.report.add(at.path, error.problems)
 
 
-def _problem(source: Path, written: str, name: str) -> str:
-    path = source / written
-    if path.is_file():
-        if path.resolve().is_relative_to(source.resolve()):
-            return ""
-        return f"{name} {written} is a link that leaves {source}; put the file itself there."
-    if path.is_dir():
-        return f"{name} {written} is a folder in {source} but must be a file; name the file in it."
-    files = _files(source)
-    same = [file for file in files if Path(file).name == Path(written).name]
-    close = same[0] if same else nearest(written, files)
-    mend = f"did you mean {close}?" if close else "correct the name; it is relative to source_directory."
-    return f"{name} {written} is not in {source}; {mend}"
+def _siblings(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in os.scandir(folder.parent) if entry.is_dir()]
+    except OSError:
+        return []
 
 
-def _files(source: Path) -> list[str]:
-    found: list[str] = []
-    for folder, folders, names in os.walk(source):
-        folders[:] = sorted(each for each in folders if not each.startswith("."))
-        found += [os.path.relpath(Path(folder) / name, source) for name in sorted(names)]
-        if len(found) > _LOOKED_AT:
-            break
-    return found
-
-
-def _near_folder(source: Path) -> str | None:
-    if not source.parent.is_dir():
-        return None
-    return nearest(source.name, [each.name for each in source.parent.iterdir() if each.is_dir()])
+def _files(folder: Path) -> Iterator[str]:
+    seen = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        for name in sorted(names):
+            seen += 1
+            if seen > _LOOKED_AT:
+                return
+            yield os.path.relpath(os.path.join(place, name), folder)

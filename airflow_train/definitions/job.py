@@ -11,9 +11,10 @@ class Job:
     """A definition with everything resolved that needs no file, target or clock.
 
     `environment` is plain data, `{}` when nothing is asked for; its keys, each present only if asked for: `name`,
-    `pip_packages`, `conda_packages`, `conda_channels` (lists), `pip_requirements_file`, `conda_dependencies_file` (paths
-    below the source directory), `image`, `dockerfile` (its text), `registry` (`address`, `username`, `password` as a
-    reference, `registry_identity`), `use_docker`, `docker_arguments`, `shared_volumes`.
+    `pip_packages`, `conda_packages`, `conda_channels` (lists), `pip_requirements_file`, `conda_dependencies_file`
+    (paths below the source directory), `image`, `dockerfile` (its text), `registry` (`address`, `username`, `password`
+    as a reference, `registry_identity`), `use_docker` (True: a container was asked for), `docker_arguments`,
+    `platform`, `shared_volumes`. `use_docker` of the job itself is False where the author refuses a container.
 
     `distribution` is None for a single process, else `{"type": "mpi" | "pytorch" | "tensorflow", …}` with numbers that
     agree with `node_count` and `process_count_per_node`. TensorFlow: `node_count` counts the workers, one per node.
@@ -27,6 +28,7 @@ class Job:
     experiment: str | None = None
     compute_target: str | dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
+    use_docker: bool = True
     user_managed: bool = False
     interpreter_path: str | None = None
     environment_variables: dict[str, str] = field(default_factory=dict)

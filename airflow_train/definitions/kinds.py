@@ -1,8 +1,8 @@
 """The kinds of single values that parameters take: how they are checked, and what an editor's schema says of them.
 
 Every kind reads the same three sources: Python values, plain data (whose numbers may be text, because Jinja renders
-text) and scalars of a YAML file, which arrive as the text that their author wrote. So nothing is reinterpreted: a number
-is a number only where one is asked for, and `010` is never 8.
+text) and scalars of a YAML file, which arrive as the text that their author wrote. So nothing is reinterpreted: a
+number is a number only where one is asked for, and `010` is never 8.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Text(Kind):
         self.allowed, self.mend, self.pattern, self.choices = allowed, mend, pattern, tuple(choices)
         self.checked = bool(pattern or choices)
 
-    def read(self, value: Any, at: At) -> str | None:
+    def read(self, value: Any, at: At) -> Any:
         if isinstance(value, os.PathLike):
             value = os.fspath(value)
         if not isinstance(value, str):
@@ -82,7 +82,7 @@ class Text(Kind):
             )
         return text
 
-    def _one_of(self, value: str, at: At) -> str | None:
+    def _one_of(self, value: str, at: At) -> Any:
         for choice in self.choices:
             if choice.lower() == value.lower():
                 return choice
@@ -98,17 +98,23 @@ class Text(Kind):
 
 
 class PathText(Kind):
-    """A path as text, kept as written; with `inside` it may not leave the source directory."""
+    """A path as text, kept as written.
 
-    def __init__(self, *, inside: bool = False) -> None:
-        self.inside = inside
+    :param inside: it may not leave the source directory.
+    :param empty: what an empty one means.
+    """
+
+    def __init__(self, *, inside: bool = False, empty: str = "") -> None:
+        self.inside, self.empty = inside, empty
         self.checked = inside
 
-    def read(self, value: Any, at: At) -> str | None:
+    def read(self, value: Any, at: At) -> Any:
         if not isinstance(value, (str, os.PathLike)) or isinstance(text := os.fspath(value), bytes):
             return at.wrong(value, "a path", "write it as text")
         if "\0" in text:
             return at.wrong(value, "a path without NUL characters")
+        if self.empty and not text.strip():
+            return self.empty
         if self.inside:
             if not text.strip():
                 return at.wrong(
@@ -135,7 +141,7 @@ class Integer(Kind):
     def __init__(self, *, minimum: int = 1, mend: str = "") -> None:
         self.minimum, self.mend = minimum, mend
 
-    def read(self, value: Any, at: At) -> int | None:
+    def read(self, value: Any, at: At) -> Any:
         number: int | None = None
         if isinstance(value, str):
             text = value.strip()
@@ -163,7 +169,7 @@ class Number(Kind):
     def __init__(self, *, minimum: float = 0.0, above: bool = False, mend: str = "") -> None:
         self.minimum, self.above, self.mend = minimum, above, mend
 
-    def read(self, value: Any, at: At) -> float | None:
+    def read(self, value: Any, at: At) -> Any:
         number = math.nan
         if isinstance(value, str):
             text = value.strip()
@@ -189,7 +195,7 @@ class Number(Kind):
 class Flag(Kind):
     """True or false; `yes`, `no`, `on` and `off` are text to half of all YAML readers, so they are refused."""
 
-    def read(self, value: Any, at: At) -> bool | None:
+    def read(self, value: Any, at: At) -> Any:
         if isinstance(value, str) and value.lower() in {"true", "false"}:
             return value.lower() == "true"
         if isinstance(value, bool) or type(value).__name__ in {"bool_", "bool"}:
@@ -206,7 +212,7 @@ class Size(Kind):
     def __init__(self, *, binary: bool = False) -> None:
         self.binary = binary
 
-    def read(self, value: Any, at: At) -> str | int | None:
+    def read(self, value: Any, at: At) -> Any:
         mend = "write it as 2GB, 512Mi or a number of bytes"
         if isinstance(value, str):
             text = value.strip()
@@ -230,7 +236,7 @@ class Secret(Kind):
 
     SCHEMES = ("connection:", "variable:", "env:")
 
-    def read(self, value: Any, at: At) -> str | None:
+    def read(self, value: Any, at: At) -> Any:
         if isinstance(value, str) and not is_deferred(value):
             for scheme in self.SCHEMES:
                 if value.startswith(scheme) and value[len(scheme) :].strip():
@@ -307,8 +313,8 @@ def _index(value: Any) -> int | None:
         return None
 
 
-def _leading_zero(value: Any, at: At) -> None:
-    at.say(
-        f"{at} is {shown(value)}, which some YAML readers take for an octal number, but must be a number without leading zeros",
+def _leading_zero(value: Any, at: At) -> Any:
+    return at.say(
+        f"{at} is {shown(value)}, which some readers take for octal, but must have no leading zeros",
         f"write {shown(value).strip(chr(39)).lstrip('0') or '0'}",
     )

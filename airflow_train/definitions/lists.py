@@ -33,7 +33,7 @@ class TextList(Kind):
     def __init__(self, example: str = "[numpy, scipy]") -> None:
         self.example = example
 
-    def read(self, value: Any, at: At) -> list[Any] | None:
+    def read(self, value: Any, at: At) -> Any:
         if isinstance(value, (str, bytes, Mapping, set, frozenset)) or not isinstance(value, Iterable):
             return at.wrong(value, "a list", f"write {self.example}")
         return [
@@ -61,7 +61,7 @@ class TextMap(Kind):
         self.what = what
         self.environment = environment
 
-    def read(self, value: Any, at: At) -> dict[str, Any] | None:
+    def read(self, value: Any, at: At) -> Any:
         if not isinstance(value, Mapping):
             return at.wrong(
                 value, "a mapping of names to text", f"write {self.what} as NAME: value, one per line"
@@ -87,7 +87,7 @@ class ScriptParams(Kind):
     checked = True
     holds_references = True
 
-    def read(self, value: Any, at: At) -> dict[str, Any] | None:
+    def read(self, value: Any, at: At) -> Any:
         if not isinstance(value, Mapping):
             return at.wrong(
                 value, "a mapping of argument names to values", "write --name: value, one per line"
@@ -133,13 +133,13 @@ class ScriptParams(Kind):
 
 
 class Arguments(Kind):
-    """A command line as a list of words, or as one text that is split like a shell does unless `shell` runs it whole."""
+    """A command line as a list of words, or as one text that is split like a shell does, unless `whole`."""
 
     checked = False
     holds_references = True
 
-    def __init__(self, *, shell: bool = False) -> None:
-        self.shell = shell
+    def __init__(self, *, whole: bool = False) -> None:
+        self.whole = whole
 
     def read(self, value: Any, at: At) -> Any:
         if isinstance(value, str):
@@ -151,7 +151,7 @@ class Arguments(Kind):
     def _text(self, value: str, at: At) -> Any:
         if "\0" in value:
             return at.wrong(value, "text without NUL characters")
-        if self.shell:
+        if self.whole:
             return (
                 str(value)
                 if value.strip()
@@ -210,7 +210,7 @@ def plain_data(value: Any, at: At) -> Any:
     return at.wrong(value, "plain data", "use text, numbers, lists and mappings")
 
 
-def text_of(value: Any, at: At) -> str | None:
+def text_of(value: Any, at: At) -> Any:
     """A single Python value as the script will read it: `str(value)`."""
     kind = type(value)
     if kind.__name__ in _DATA_CLASSES or kind.__module__.split(".")[0] == "azureml":
@@ -222,7 +222,7 @@ def text_of(value: Any, at: At) -> str | None:
         text = str(value)
     elif isinstance(value, (bytes, bytearray)):
         return at.wrong(value, "text, not bytes", "decode it")
-    elif callable(value) or (kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__):
+    elif callable(value) or _nameless(kind):
         return at.say(
             f"{at} is an object of class {kind.__name__} but must be text or a number",
             "pass the text that the script should read",
@@ -267,3 +267,8 @@ def _typed(value: Written) -> Any:
     if _REAL.fullmatch(text) and not re.match(r"[-+]?0\d", text) and math.isfinite(number := float(text)):
         return number
     return text
+
+
+def _nameless(kind: type) -> bool:
+    """Whether `str()` of such an object gives its address."""
+    return not any({"__str__", "__repr__"} & set(vars(base)) for base in kind.__mro__[:-1])

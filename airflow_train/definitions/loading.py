@@ -1,104 +1,117 @@
-"""From whatever names a definition (an object, plain data, a YAML file) to the object or to plain data."""
+"""From whatever an author or operator hands over to a definition: an object, plain data or the path of a YAML file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from airflow_train.definitions.definition import Definition
-from airflow_train.definitions.distributed import (
-    MpiConfiguration,
-    PyTorchConfiguration,
-    TensorflowConfiguration,
-)
-from airflow_train.definitions.environment import ContainerRegistry, DockerConfiguration, Environment
+from airflow_train.definitions.definition import TYPE, from_file
 from airflow_train.definitions.estimator import Estimator
 from airflow_train.definitions.frameworks import PyTorch, SKLearn
+from airflow_train.definitions.report import At, Lines, Report
+from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.script_run import ScriptRunConfig
-from airflow_train.definitions.values import either, is_deferred, is_reference, is_template, nearest, shown
+from airflow_train.definitions.values import either, is_deferred, is_reference, nearest, shown
 from airflow_train.exceptions import DefinitionError
 
-#: What can be submitted, and what is only a part of that.
+#: The classes that a file or a task may hold, by the word that `type` is in lower case.
 RUNNABLE: dict[str, type[Runnable]] = {
-    cls.__name__: cls for cls in (Estimator, PyTorch, SKLearn, ScriptRunConfig)
+    cls.__name__.lower(): cls for cls in (Estimator, PyTorch, SKLearn, ScriptRunConfig)
 }
-PARTS: dict[str, type[Definition]] = {
-    cls.__name__: cls
-    for cls in (
-        Environment, ContainerRegistry, DockerConfiguration,
-        MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration,
-    )
-}  # fmt: skip
-
-_D = TypeVar("_D", bound=Definition)
+#: Words that people look for, and what to write instead.
+_ELSEWHERE = {
+    "tensorflow": "write type: Estimator with distributed_training: {type: tensorflow}",
+    "chainer": "write type: Estimator with distributed_training: mpi",
+}
 
 
-def load(value: Any, *, base: Path | None = None, strict: bool = True) -> Runnable:
-    """The definition that `value` names.
+def load(value: Any, *, base: Path | None = None, strict: bool | None = None) -> Runnable:
+    """The definition that a value describes, checked.
 
     :param value: a definition, plain data with `type`, or the path of a YAML file.
-    :param base: folder that a relative path starts from; default the current one.
-    :param strict: refuse templates and XCom arguments where a checked value must stand.
+    :param base: what a relative path of a file starts from; default the current folder.
+    :param strict: refuse templates where a checked value must stand, and XCom arguments anywhere. By default so for
+        everything but files, which may wait for a task to render them; `normalized()` refuses them in any case.
     :raises DefinitionError: with every problem found.
     """
     if isinstance(value, Runnable):
-        return value
+        return value.strictly() if strict is not False else value
     if isinstance(value, Mapping):
-        return _class_of(value, "the definition", 0).from_dict(value, strict=strict)
-    if not isinstance(value, (str, os.PathLike)):
-        found = type(value).__name__
-        raise DefinitionError(
-            f"The definition is of class {found} but must be an Estimator, {either([*list(RUNNABLE)[1:], 'plain data'])}; "
-            "pass one of these or the path of a YAML file."
-        )
-    path = Path(base or "") / Path(value).expanduser()
-    document = _document(path)
-    cls = _class_of(document.data, str(path), document.lines.get(("type",), 1))
-    return _read(cls, path, document, strict)
+        return from_document(value, strict=strict is not False)
+    if isinstance(value, (str, os.PathLike)) and not isinstance(text := os.fspath(value), bytes):
+        if is_deferred(text):
+            raise DefinitionError(
+                f"The definition is {shown(text)}, a template that was not rendered; "
+                "run it from a DAG, or name the file."
+            )
+        return from_file((base or Path()) / text, from_document, strict=bool(strict))
+    raise DefinitionError(_not_one(value))
 
 
-def from_yaml(cls: type[_D], path: str | os.PathLike[str], *, base: Path | None, strict: bool) -> _D:
-    """The definition of that class in a YAML file; `type` may be left out there."""
-    file = Path(base or "") / Path(path).expanduser()
-    document = _document(file)
-    named = {**RUNNABLE, **PARTS}.get(str(document.data.get("type", cls.__name__)))
-    return _read(named if named is not None and issubclass(named, cls) else cls, file, document, strict)
+def from_document(
+    data: Mapping[str, Any],
+    *,
+    where: str | None = None,
+    lines: Lines | None = None,
+    strict: bool = True,
+    found: Iterable[tuple[Place, str]] = (),
+    folder: Path | None = None,
+) -> Runnable:
+    """The definition that plain data with `type` describes.
 
-
-def as_plain(value: Any, *, base: Path | None = None) -> Any:
-    """Plain data for a template field: what is literal is checked, what a task knows only later is left as it is.
-
-    :param base: the DAG file's folder. Relative paths of a YAML file become relative to it.
-    :raises DefinitionError: a literal value is wrong.
+    :param where: the file that it was read from, whose folder a relative `source_directory` starts from.
+    :param lines: the file's line of every path in `data`.
+    :param strict: as in `load`.
+    :param found: problems that were found before, with the path of each.
+    :raises DefinitionError: with every problem found.
     """
-    if is_deferred(value) or (isinstance(value, Mapping) and is_deferred(value.get("type"))):
+    named = data.get(TYPE)
+    cls = RUNNABLE.get(named.lower()) if isinstance(named, str) else None
+    if cls is None:
+        report = Report(where or "The definition", lines)
+        for path, sentence in found:
+            report.problem(path, sentence)
+        _say_type(named, At(report) / TYPE)
+        report.finish(stacklevel=2)
+        raise AssertionError("an unknown type was reported")
+    if folder is None and where is not None:
+        folder = Path(where).absolute().parent
+    return cls.from_dict(data, where=where, lines=lines, strict=strict, found=found, folder=folder)
+
+
+def as_plain(value: Any) -> Any:
+    """A definition as plain data for an operator's template field, where relative paths stay as they are.
+
+    Literal values are checked; templates and XCom arguments are left for the time when they are known. The path of a
+    file is given back as text.
+
+    :raises DefinitionError: something that is neither breaks a rule.
+    """
+    if is_deferred(value):
         return value
-    definition = load(value, base=base, strict=False)
-    return definition.moved_to(base).to_dict()
+    if isinstance(value, Runnable):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return dict(value) if is_deferred(value.get(TYPE)) else from_document(value, strict=False).to_dict()
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise DefinitionError(_not_one(value))
 
 
-def _document(path: Path) -> Any:
-    from airflow_train.definitions.yaml_file import parsed
-
-    return parsed(path)
-
-
-def _read(cls: type[_D], path: Path, document: Any, strict: bool) -> _D:
-    folder = path.absolute().parent
-    return cls.from_dict(document.data, where=str(path), strict=strict, folder=folder, lines=document.lines)
-
-
-def _class_of(data: Mapping[str, Any], where: str, line: int) -> type[Runnable]:
-    named = data.get("type")
-    place = f"{where}:{line}" if line else where[:1].upper() + where[1:]
+def _say_type(named: Any, at: At) -> None:
+    names = [cls.__name__ for cls in RUNNABLE.values()]
     if named is None:
-        raise DefinitionError(f"{place}: type is missing; add type: {either(RUNNABLE)}.")
-    for name, cls in RUNNABLE.items():
-        if isinstance(named, str) and named.lower() == name.lower():
-            return cls
-    close = None if is_reference(named) or is_template(named) else nearest(named, RUNNABLE)
-    mend = f"did you mean {close}?" if close else "write one of these."
-    raise DefinitionError(f"{place}: type is {shown(named)} but must be {either(RUNNABLE)}; {mend}")
+        at.say("type is missing", f"begin with type: {either(names)}")
+        return
+    close = nearest(named, names)
+    mend = _ELSEWHERE.get(str(named).lower()) or (f"did you mean {close}?" if close else "write one of these")
+    at.wrong(named, either(names), mend)
+
+
+def _not_one(value: Any) -> str:
+    what = "an XCom argument that was not resolved" if is_reference(value) else f"a {type(value).__name__}"
+    names = either(cls.__name__ for cls in RUNNABLE.values())
+    return f"The definition is {what} but must be an object of {names}, its data, or the path of a YAML file."

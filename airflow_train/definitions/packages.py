@@ -19,7 +19,7 @@ class CondaDependencies(Kind):
 
     holds_references = True
 
-    def read(self, value: Any, at: At) -> dict[str, Any] | None:
+    def read(self, value: Any, at: At) -> Any:
         if not isinstance(value, Mapping):
             return at.wrong(
                 value, "a mapping as in a conda file", "write dependencies: [python=3.11, {pip: [numpy]}]"

@@ -25,7 +25,9 @@ class Part(Kind):
         aliases: Mapping[str, tuple[type[Definition], Mapping[str, Any]]] | None = None,
     ) -> None:
         self.classes, self.always = classes, always
-        self.aliases = {name: (cls, {}) for cls in classes for name in cls.type_names()} | dict(aliases or {})
+        self.aliases: dict[str, tuple[type[Definition], Mapping[str, Any]]] = {
+            name: (cls, {}) for cls in classes for name in cls.type_names()
+        } | dict(aliases or {})
 
     def initial(self, default: Any) -> Any:
         return self.classes[0]() if self.always else default

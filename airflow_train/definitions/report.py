@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from airflow_train.definitions.values import shown
 from airflow_train.exceptions import DefinitionError
 
 #: Where in a definition: parameter names, keys and positions, outermost first.
 Path = tuple["str | int", ...]
+#: The line of every path of a YAML file, from 1.
+Lines = Mapping[Path, int]
 
 _END = 1 << 30
 
@@ -36,9 +39,18 @@ class Report:
         self._problems.append((line or _END, f"{self._place(line)}: {sentence}"))
         self._failed.update(path[:length] for length in range(1, len(path) + 1))
 
+    def add(self, path: Path, sentences: Iterable[str]) -> None:
+        """Remember sentences about the value at `path` that name their place themselves."""
+        line = self._line(path)
+        self._problems.extend((line or _END, sentence) for sentence in sentences)
+
     def note(self, path: Path, category: type[Warning], sentence: str) -> None:
         """Remember one warning about the value at `path`."""
         self._notes.append((category, f"{self._place(self._line(path))}: {sentence}"))
+
+    def excuse(self, path: Path) -> None:
+        """Say no more about `path`: what is wrong there was reported somewhere else."""
+        self._failed.add(path)
 
     def failed(self, path: Path) -> bool:
         """Whether something at or below `path` was refused, so that other rules needn't look at it."""
@@ -74,6 +86,11 @@ class At:
         self.report = report
         self.path = path
 
+    @classmethod
+    def nowhere(cls) -> At:
+        """For a rule that is applied again to what it accepted."""
+        return cls(Report(""))
+
     def __truediv__(self, key: str | int) -> At:
         return At(self.report, (*self.path, key))
 
@@ -82,12 +99,12 @@ class At:
         """Whether templates are refused where a checked value must stand."""
         return self.report.strict
 
-    def wrong(self, value: object, allowed: str, mend: str = "") -> None:
-        """`node_count is 0 but must be at least 1; leave it out to run on one node.`"""
+    def wrong(self, value: object, allowed: str, mend: str = "") -> Any:
+        """Report `node_count is 0 but must be at least 1; leave it out to run on one node.`; gives None."""
         self.say(f"{self} is {shown(value)} but must be {allowed}", mend)
 
-    def say(self, finding: str, mend: str = "") -> None:
-        """Report a problem: what was found and what is allowed, then how to mend it."""
+    def say(self, finding: str, mend: str = "") -> Any:
+        """Report a problem: what was found and what is allowed, then how to mend it; gives None."""
         self.report.problem(self.path, _sentence(finding, mend))
 
     def note(self, category: type[Warning], sentence: str) -> None:

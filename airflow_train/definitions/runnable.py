@@ -5,25 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from airflow_train.definitions.definition import Definition, param
-from airflow_train.definitions.distributed import Layout
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, Number, Size, Text, size_in_bytes
 from airflow_train.definitions.lists import TextMap
 from airflow_train.definitions.report import At
-from airflow_train.definitions.values import is_deferred
 
-EXPERIMENT_PATTERN = r"[a-zA-Z0-9][\w\-]{0,254}"
+#: As the original has it, in ASCII: experiments become parts of paths and labels.
+EXPERIMENT_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,254}"
 
 
 class Runnable(Definition):
     """Base of estimators and script run configurations."""
 
+    #: What a registered model of such a run is made with.
+    FRAMEWORK: ClassVar[str | None] = None
+
     source_directory: str | os.PathLike[str]
     compute_target: str | Mapping[str, Any] | None
-    resume_from: str | None
+    resume_from: str | os.PathLike[str] | None
     max_run_duration_seconds: int | str | None
 
     experiment: str | None = param(
@@ -58,31 +60,18 @@ class Runnable(Definition):
 
         :param base: what it is relative to, unless the definition came from a file: then that file's folder.
         """
-        return Path(
-            os.path.abspath(
-                Path(self._folder or base or "").expanduser() / Path(self.source_directory).expanduser()
-            )
-        )  # noqa: PTH100
-
-    def moved_to(self, base: Path | None) -> Self:
-        """The same definition, for a reader who only knows `base`: no longer bound to the file that it came from."""
-        if self._folder is None or is_deferred(self.source_directory):
-            return self
-        source = self.source_path()
-        text = os.path.relpath(source, base.absolute()) if base else str(source)
-        return type(self).from_dict(
-            {**self.to_dict(), "source_directory": text}, where=self._where, strict=False
-        )
+        folder = Path(self._folder or base or "").expanduser()
+        return Path(os.path.abspath(folder / Path(self.source_directory).expanduser()))
 
     def normalized(self) -> Job:
         """The form that later rooms read, after checking everything once more.
 
         :raises DefinitionError: a rule is broken, or a template is left.
         """
-        checked = type(self).from_dict(self.to_dict(), where=self._where, strict=True, folder=self._folder)
-        return checked._job()
+        return self.strictly().to_job()
 
-    def _job(self) -> Job:
+    def to_job(self) -> Job:
+        """What `normalized` gives, of a definition that was checked strictly."""
         raise AssertionError("the classes below know")
 
     def _shared(self) -> dict[str, Any]:
@@ -91,6 +80,8 @@ class Runnable(Definition):
             "type": type(self).__name__,
             "source_directory": str(self.source_directory),
             "experiment": self.experiment,
+            "framework": self.FRAMEWORK,
+            "framework_version": getattr(self, "framework_version", None),
             "compute_target": self.compute_target,
             "cpu": self.cpu,
             "memory": None if memory is None else str(memory),

@@ -1,62 +1,84 @@
-"""The JSON schema (draft 2020-12) of definition files, for editors; made of the classes' own tables."""
+"""JSON schema of definition files, made from the classes' own tables, for editors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_train.definitions.definition import REQUIRED, Definition, Param
-from airflow_train.definitions.environment import DockerSection, PythonSection
-from airflow_train.definitions.loading import PARTS, RUNNABLE
+from airflow_train.definitions.definition import REQUIRED, TYPE, Definition, Param
+from airflow_train.definitions.distributed import Distribution
+from airflow_train.definitions.loading import RUNNABLE
+from airflow_train.definitions.parts import Part
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema of a file that holds one definition."""
-    classes: dict[str, type[Definition]] = {**RUNNABLE, **PARTS}
-    sections: tuple[type[Definition], ...] = (PythonSection, DockerSection)
-    classes.update((cls.__name__, cls) for cls in sections)
+    """The schema (draft 2020-12) of a file: one of the classes that can be run; `$defs` holds every class."""
+    classes = _with_parts(list(RUNNABLE.values()))
     return {
-        "$schema": DIALECT,
+        "$schema": _DRAFT,
         "title": "airflow-train definition",
-        "description": "What to train and how: one definition per file, which begins with its type.",
         "type": "object",
-        "required": ["type"],
-        "properties": {"type": {"enum": list(RUNNABLE)}},
-        "allOf": [
-            {
-                "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                "then": {"$ref": f"#/$defs/{name}"},
-            }
-            for name in RUNNABLE
-        ],
-        "$defs": {name: _class(cls) for name, cls in classes.items()},
+        "required": [TYPE],
+        "oneOf": [{"$ref": f"#/$defs/{cls.__name__}"} for cls in RUNNABLE.values()],
+        "$defs": {cls.__name__: _of_class(cls) for cls in classes},
     }
 
 
-def _class(cls: type[Definition]) -> dict[str, Any]:
+def _with_parts(classes: list[type[Definition]]) -> list[type[Definition]]:
+    """The classes and those that their parameters hold, each once."""
+    found: dict[str, type[Definition]] = {}
+    waiting = list(classes)
+    while waiting:
+        cls = waiting.pop(0)
+        if found.setdefault(cls.__name__, cls) is cls:
+            waiting += [
+                part
+                for row in cls.PARAMS.values()
+                if isinstance(row.kind, Part)
+                for part in row.kind.classes
+                if part.__name__ not in found
+            ]
+    return list(found.values())
+
+
+def _of_class(cls: type[Definition]) -> dict[str, Any]:
+    runnable = cls in RUNNABLE.values()
+    names = _type_names(cls)
     required = [name for name, row in cls.PARAMS.items() if row.default is REQUIRED]
-    names = [cls.__name__, *(word for word in cls.type_names() if word != cls.__name__.lower())]
     return {
         "type": "object",
-        "description": (cls.__doc__ or "").split("\n\n")[0],
+        "description": (cls.__doc__ or "").split("\n")[0],
         "properties": {
-            "type": {"enum": names, "description": "The class of the definition."},
-            **{name: _property(row) for name, row in cls.PARAMS.items()},
+            TYPE: {"enum": names, "description": "The class."},
+            **{name: _of_param(row) for name, row in cls.PARAMS.items()},
         },
-        "required": ["type", *required] if len(names) > 1 or cls.__name__ in RUNNABLE else required,
+        "required": ([TYPE] if runnable or issubclass(cls, Distribution) else []) + required,
         "additionalProperties": False,
     }
 
 
-def _property(row: Param) -> dict[str, Any]:
-    schema = dict(row.kind.schema())
-    if row.doc or row.kept:
-        schema["description"] = row.doc
+def _type_names(cls: type[Definition]) -> list[str]:
+    return list(dict.fromkeys([cls.__name__, *cls.type_names()[1:]]))
+
+
+def _of_param(row: Param) -> dict[str, Any]:
+    """A parameter may always be empty, which means its default."""
+    said: dict[str, Any] = {"description": _description(row)}
+    if row.default not in (REQUIRED, None):
+        said["default"] = row.default
     if not row.kept:
-        schema["deprecated"] = True
-        why = f"use {row.deprecated_for}" if row.deprecated_for else row.meaningless
-        schema["description"] = f"Accepted for old definitions: {why}."
-    if row.default is not REQUIRED and row.default is not None:
-        schema["default"] = row.default
-    return schema
+        said["deprecated"] = True
+    value = row.kind.schema()
+    if not value:
+        return said
+    if row.default is REQUIRED:
+        return {**said, **value}
+    options = value["anyOf"] if set(value) == {"anyOf"} else [value]
+    return {**said, "anyOf": [*options, {"type": "null"}]}
+
+
+def _description(row: Param) -> str:
+    if row.deprecated_for:
+        return f"Deprecated: write {row.deprecated_for} instead."
+    return f"Without effect: {row.meaningless}." if row.meaningless else row.doc

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_train.definitions.definition import param
 from airflow_train.definitions.distributed import AnyDistribution, described, distribution_part, laid_out
@@ -13,11 +13,13 @@ from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, Never, PathText
 from airflow_train.definitions.lists import Arguments
 from airflow_train.definitions.parts import Part
-from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.report import At
 from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
 from airflow_train.definitions.target_value import Target
 
 THIRTY_DAYS = 30 * 24 * 3600
+_SHELL = frozenset({"&&", "||", ";", "|", "&", ">", ">>", "<", "2>&1"})
+_NUMBERS = "nodes and processes are numbers of distributed_job_config here"
 
 
 class ScriptRunConfig(Runnable):
@@ -26,8 +28,18 @@ class ScriptRunConfig(Runnable):
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
+    ABSENT: ClassVar[Mapping[str, str]] = {
+        "entry_script": "it is called script here",
+        "script_params": "they are called arguments here",
+        "node_count": _NUMBERS,
+        "process_count_per_node": _NUMBERS,
+        "distributed_training": "it is called distributed_job_config here",
+        "environment_definition": "it is called environment here",
+        "environment_variables": "they are part of environment here",
+    }
+
     source_directory: str | os.PathLike[str] = param(
-        PathText(),
+        PathText(empty="."),
         kw_only=False,
         doc="Folder that travels to the compute target; an empty text means the current one.",
     )
@@ -73,7 +85,7 @@ class ScriptRunConfig(Runnable):
         doc="Seconds after which the run is stopped and has failed.",
     )
     command: Sequence[Any] | str | None = param(
-        Arguments(shell=True),
+        Arguments(whole=True),
         default=None,
         kw_only=False,
         doc="A command instead of a script: words, or one text for the shell.",
@@ -85,8 +97,6 @@ class ScriptRunConfig(Runnable):
 
     def check(self, at: At) -> None:
         """A script or a command, and numbers that agree."""
-        if not self.source_directory:
-            object.__setattr__(self, "source_directory", ".")
         check_script("script", self.script, at)
         if not at.failed("script", "command"):
             if self.script is None and self.command is None:
@@ -98,12 +108,18 @@ class ScriptRunConfig(Runnable):
                             f"{name} can't be given when command is given",
                             "write the whole command line in command",
                         )
+                if not isinstance(self.command, str) and _SHELL.intersection(map(str, self.command)):
+                    (at / "command").say(
+                        "command is a list with operators of a shell, but its words are run as they are",
+                        "write it as one text, which a shell runs",
+                    )
         if not at.failed("distributed_job_config"):
             laid_out(self.distributed_job_config, at, "distributed_job_config")
 
-    def _job(self) -> Job:
+    def to_job(self) -> Job:
+        """Script or command, environment, nodes and processes."""
         environment, training = self.environment, self.distributed_job_config
-        layout = laid_out(training, At(Report("")), "distributed_job_config")
+        layout = laid_out(training, At.nowhere(), "distributed_job_config")
         job = Job(
             **self._shared(),
             entry_script=None if self.script is None else str(self.script),

@@ -31,7 +31,7 @@ class Target(Kind):
         return {"anyOf": [{"type": "string"}, inline]}
 
 
-def target_options(value: Mapping[str, Any], at: At) -> dict[str, Any] | None:
+def target_options(value: Mapping[str, Any], at: At) -> Any:
     """The mapping of a target: `type` must be there, the rest is the target's own business."""
     kind = value.get("type")
     if not isinstance(kind, str) or not kind.strip():

@@ -1,16 +1,14 @@
-"""Named compute targets: a YAML file whose names lead to a type and its options.
+"""Compute targets by name: the YAML file of `[train] targets`, and what a definition's `compute_target` comes to.
 
-    big:
-      type: docker
-      image: python:3.12
-
-The file is the option `targets` of `[train]`, else `train_targets.yaml` in Airflow's folder. A name that the file
-doesn't have may be a type itself, with no options: `compute_target: local` needs no file.
+gpus:                 # a name of your own
+  type: kubernetes    # local, docker, kubernetes, or a type that an installed package adds
+  namespace: training # the options of that type
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,75 +18,73 @@ from airflow_train.definitions.target_value import target_options
 from airflow_train.definitions.values import nearest, shown
 from airflow_train.exceptions import ConfigurationError, DefinitionError
 
-#: Types that can be named without a file.
+#: Types that are also names: they need no entry in the file.
 BUILT_IN = ("local", "docker", "kubernetes")
 
 
-def targets_path(path: Path | None = None) -> Path:
-    """Where the file of named targets is, whether it exists or not."""
-    return Path(path or config.get("targets") or config.airflow_home() / "train_targets.yaml").expanduser()
+def targets_file() -> Path:
+    """The file of named targets; it needn't exist unless it was set."""
+    said = config.get("targets")
+    return Path(said).expanduser() if said else config.airflow_home() / "train_targets.yaml"
 
 
-def named_targets(path: Path | None = None) -> dict[str, dict[str, Any]]:
-    """All targets of the file: name → `{"type": …, option: …}`; empty when there is no file and none was configured.
+def named_targets() -> dict[str, dict[str, Any]]:
+    """All names that `compute_target` may be, each with `name`, `type` and `options`.
 
-    :raises ConfigurationError: the file can't be read, or an entry is wrong.
+    :raises ConfigurationError: the file can't be read or has an entry that is no target; each problem with its line.
     """
-    file = targets_path(path)
-    if path is None and not config.get("targets") and not file.exists():
-        return {}
+    named = {kind: _target(kind, {"type": kind}) for kind in BUILT_IN}
+    path = targets_file()
+    if not config.get("targets") and not path.exists():
+        return named
     from airflow_train.definitions.yaml_file import parsed
 
     try:
-        document = parsed(file)
-        report = Report(str(file), document.lines)
-        at = At(report)
-        found = {name: _entry(value, at / name) for name, value in document.data.items()}
+        document = parsed(path, begin="local: {type: local}")
+        report = Report(str(path), document.lines)
+        for name, entry in document.data.items():
+            if (options := _options(name, entry, At(report) / name)) is not None:
+                named[name] = _target(name, options)
         report.finish(stacklevel=2)
     except DefinitionError as error:
-        raise ConfigurationError(
-            str(error).replace("begin it with type: Estimator", "write NAME: {type: local}")
-        ) from error
-    return {name: entry for name, entry in found.items() if entry is not None}
+        raise ConfigurationError(str(error)) from error
+    return named
 
 
-def resolve_compute_target(
-    value: str | Mapping[str, Any] | None = None,
-    *,
-    path: Path | None = None,
-    known_types: tuple[str, ...] = BUILT_IN,
-) -> dict[str, Any]:
-    """`{"name", "type", "options"}` of a compute target.
+def resolve_compute_target(value: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A definition's `compute_target` as `{"name", "type", "options"}`; None means `[train] compute_target`.
 
-    :param value: a name, a mapping with `type`, or None for the configured default.
-    :param path: the file of named targets; default the configured one.
-    :param known_types: types that may be named without an entry in the file.
-    :raises DefinitionError: a mapping without `type`.
-    :raises ConfigurationError: an unknown name, or a damaged file.
+    :raises DefinitionError: no target has that name, or the inline options aren't any.
+    :raises ConfigurationError: the targets file is wrong, or the configured default is no target.
     """
     if isinstance(value, Mapping):
-        report = Report("compute_target")
-        options = target_options(value, At(report, ("compute_target",))) or {}
+        report = Report("The definition", strict=True)
+        options = target_options(value, At(report) / "compute_target")
         report.finish(stacklevel=2)
-        return _resolved(options.get("type", ""), options)
-    name = value or config.get("compute_target")
-    targets = named_targets(path)
-    if name in targets:
-        return _resolved(name, targets[name])
-    if name in known_types:
-        return {"name": name, "type": name, "options": {}}
-    names = list(dict.fromkeys([*targets, *known_types]))
-    close = nearest(name, names)
-    mend = f"did you mean {close}?" if close else f"add it to {targets_path(path)}."
-    raise ConfigurationError(f"compute_target is {shown(name)} but known are {', '.join(names)}; {mend}")
+        return _target("", options or {})
+    name = config.get("compute_target") if value is None else value
+    named = named_targets()
+    if name in named:
+        return named[name]
+    if any(entry.name == name for entry in metadata.entry_points(group="airflow_train.targets")):
+        return _target(name, {"type": name})
+    close = nearest(name, named)
+    mend = f"did you mean {close}?" if close else f"name it in {targets_file()}."
+    sentence = f"compute_target is {shown(name)} but must be one of {', '.join(named)}; {mend}"
+    raise ConfigurationError(f"[train] {sentence}") if value is None else DefinitionError(sentence)
 
 
-def _resolved(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    options = {key: item for key, item in entry.items() if key != "type"}
-    return {"name": name, "type": entry["type"], "options": options}
+def _options(name: str, entry: Any, at: At) -> Any:
+    if isinstance(entry, Mapping):
+        return target_options(entry, at)
+    return at.wrong(entry, "a mapping with type", f"write {name}: {{type: local}}")
 
 
-def _entry(value: Any, at: At) -> dict[str, Any] | None:
-    if not isinstance(value, Mapping):
-        return at.wrong(value, "a mapping with type", "write {type: local}")
-    return target_options(value, at)
+def _target(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` hold the type too; a target without a name is called like its type."""
+    kind = str(options["type"])
+    return {
+        "name": name or kind,
+        "type": kind,
+        "options": {key: value for key, value in options.items() if key != "type"},
+    }

@@ -1,11 +1,11 @@
-"""Small questions about values that several files of this room ask: is it a template, how was it written, what is near it."""
+"""Small questions about values that several files ask: is it a template, how was it written, what is near it."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Self
 
 _LONGEST = 80
 
@@ -13,9 +13,10 @@ _LONGEST = 80
 class Written(str):
     """A scalar of a YAML file exactly as its author wrote it; `quoted` says that it stood in quotes or in a block."""
 
+    __slots__ = ("quoted",)
     quoted: bool
 
-    def __new__(cls, text: str, quoted: bool = False) -> Written:
+    def __new__(cls, text: str, quoted: bool = False) -> Self:
         self = super().__new__(cls, text)
         self.quoted = quoted
         return self

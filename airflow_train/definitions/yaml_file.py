@@ -1,7 +1,7 @@
 """YAML as data whose scalars are still the text that their author wrote, and the line of everything.
 
-Parsed from events, not by a loader: nothing is resolved to numbers, dates or booleans here (`kinds.py` does that where a
-number is asked for), keys that stand twice are found, and no file can make objects, recurse or blow up.
+Parsed from events, not by a loader: nothing is resolved to numbers, dates or booleans here (`kinds.py` does that where
+a number is asked for), keys that stand twice are found, and no file can make objects, recurse or blow up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 import yaml
 
-from airflow_train.definitions.report import Report
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.values import Written, shown
 from airflow_train.exceptions import DefinitionError
@@ -33,6 +32,8 @@ class Document:
 
     data: Any
     lines: dict[Place, int] = field(default_factory=dict)
+    #: A sentence for every name that stands twice, of which the first value counts.
+    duplicates: list[tuple[Place, str]] = field(default_factory=list)
 
 
 class _Stop(Exception):
@@ -46,8 +47,8 @@ class _Stop(Exception):
 @dataclass
 class _Reader:
     events: Iterator[Any]
-    report: Report
     lines: dict[Place, int]
+    duplicates: list[tuple[Place, str]]
     anchors: dict[str, Any] = field(default_factory=dict)
     count: int = 0
 
@@ -73,7 +74,7 @@ class _Reader:
 
     def _content(self, event: Any, path: Place) -> Any:
         if isinstance(event, yaml.ScalarEvent):
-            quoted = event.style is not None or event.tag is not None
+            quoted = bool(event.style) or event.tag is not None  # C says "", Python None
             return None if not quoted and event.value in _NULLS else Written(event.value, quoted)
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Any] = []
@@ -89,15 +90,15 @@ class _Reader:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
             key = self._key(event, line)
-            self.lines[*path, key] = line
+            self.lines.setdefault((*path, key), line)
             value = self.value(next(self.events), (*path, key))
-            if key == "<<" and event.style is None:
+            if key == "<<" and not event.style:
                 merged |= self._merged(value, line)
             elif key in said:
-                self.report.lines = {**self.lines, (*path, key): line}
-                self.report.problem(
-                    (*path, key), f"{key} stands here and in line {first[key]}; keep one of them."
-                )
+                sentence = f"{key} stands here and in line {first[key]}; keep one of them."
+                again = (*path, f"{key}, again")
+                self.lines[again] = line
+                self.duplicates.append((again, sentence))
             else:
                 said[key], first[key] = value, line
         return {**merged, **said}
@@ -112,7 +113,7 @@ class _Reader:
             raise _Stop(line, "a list or alias stands where a name must; write a name before the colon.")
         if event.tag not in (None, "!", _STR_TAG):
             raise _Stop(line, f"the tag {event.tag} can't be used in a definition; leave it out.")
-        if event.style is None and event.value == "":
+        if not event.style and event.value == "":
             raise _Stop(line, "a name is missing before the colon; write one.")
         return str(event.value)
 
@@ -134,14 +135,18 @@ class _Reader:
         return value
 
 
-def parsed(path: Path) -> Document:
+def parsed(path: Path, *, begin: str = "type: Estimator", partly: bool = False) -> Document:
     """The one document of a YAML file, a mapping.
 
+    :param begin: how such a file may begin, for who wrote an empty one.
+    :param partly: leave names that stand twice to the caller, who finds them in `duplicates`.
     :raises DefinitionError: with the line and the mend, for everything that isn't such a file.
     """
-    document, problems = _read(_text(path), path)
-    if problems:
-        raise DefinitionError(problems)
+    document = _read(_text(path), path, begin)
+    if document.duplicates and not partly:
+        raise DefinitionError(
+            f"{path}:{document.lines[place]}: {sentence}" for place, sentence in document.duplicates
+        )
     return document
 
 
@@ -153,40 +158,27 @@ def dumped(data: dict[str, Any]) -> str:
     return str(text)
 
 
-def _read(text: str, path: Path) -> tuple[Document, tuple[str, ...]]:
+def _read(text: str, path: Path, begin: str) -> Document:
     document = Document({})
-    report = Report(str(path), document.lines)
     try:
         events = yaml.parse(text, Loader=_LOADER)
         starts = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
         event = next(event for event in events if not isinstance(event, starts))
         if isinstance(event, yaml.StreamEndEvent):
-            raise _Stop(1, "the file is empty; begin it with type: Estimator.")
-        document.data = _Reader(events, report, document.lines).value(event, ())
+            raise _Stop(1, f"the file is empty; begin it with {begin}.")
+        document.data = _Reader(events, document.lines, document.duplicates).value(event, ())
         if not isinstance(document.data, dict):
-            found = (
-                "empty"
-                if document.data is None
-                else f"a {'list' if isinstance(document.data, list) else 'single value'}"
-            )
-            raise _Stop(1, f"the file is {found} but must be a mapping; begin it with type: Estimator.")
+            found = "a list" if isinstance(document.data, list) else "a single value"
+            raise _Stop(1, f"the file is {found} but must be a mapping; begin it with {begin}.")
         next(events)
         if isinstance(event := next(events), yaml.DocumentStartEvent):
-            line = event.start_mark.line + 1
-            raise _Stop(
-                line, "a second document starts here but a file holds one; move it into a file of its own."
-            )
+            sentence = "a second document starts here but a file holds one; move it into a file of its own."
+            raise _Stop(int(event.start_mark.line) + 1, sentence)  # type: ignore[union-attr]
     except _Stop as stop:
-        report.lines = {(): stop.line}
-        report.problem((), str(stop))
+        raise DefinitionError(f"{path}:{stop.line}: {stop}") from None
     except yaml.YAMLError as error:
-        report.lines = {(): _line_of(error)}
-        report.problem((), _syntax(error, text))
-    try:
-        report.finish(stacklevel=1)
-    except DefinitionError as error:
-        return document, error.problems
-    return document, ()
+        raise DefinitionError(f"{path}:{_line_of(error)}: {_syntax(error, text)}") from error
+    return document
 
 
 def _text(path: Path) -> str:
@@ -232,8 +224,8 @@ def _neighbours(path: Path) -> str:
 
 
 def _line_of(error: yaml.YAMLError) -> int:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    return mark.line + 1 if mark is not None else 1
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return int(mark.line) + 1 if mark is not None else 1
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> str:
