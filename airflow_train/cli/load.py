@@ -43,7 +43,9 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
     document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
     folder = Path(file).absolute().parent
     try:
-        return _class(file, document.data).from_dict(document.data, where=file, folder=folder, lines=lines)
+        return _class(file, document.data).from_dict(
+            document.data, where=file, folder=folder, lines=lines, strict=True
+        )
     except DefinitionError as error:
         raise DefinitionError(_by_option(problem, file, names) for problem in error.problems) from None
 
