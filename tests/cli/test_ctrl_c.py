@@ -65,13 +65,16 @@ def go(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def terminal(command: tuple[str, ...], define: Callable[..., str], go: Path) -> Terminal:
+def terminal(command: tuple[str, ...], define: Callable[..., str], go: Path) -> Iterator[Terminal]:
     """A person watching a run that waits for `go`."""
     started = Terminal(
         (*command, "run", define("waits_for_file", script_params={str(go): ""}, grace_seconds=5))
     )
     started.expect(r"\[0\] ready")
-    return started
+    yield started
+    if started.process.poll() is None:  # the test has failed already
+        started.process.kill()
+        started.process.wait()
 
 
 def test_no_answer_leaves_the_run_alone_and_says_how_to_come_back(
