@@ -9,7 +9,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 from typing import Self, TextIO
@@ -79,13 +80,19 @@ class Interrupts:
 
     def pause(self, seconds: float) -> None:
         """Sleep; :raises KeyboardInterrupt: Ctrl-C was pressed before or meanwhile."""
-        self._pausing = True
-        try:
+        with self.at_once():
             if self._pressed:
                 raise KeyboardInterrupt
             time.sleep(seconds)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, Ctrl-C doesn't wait."""
+        self._pausing = True
+        try:
+            yield
         finally:
-            self._pausing = False
+            self._pausing = self._pressed = False
 
 
 def until_end(
@@ -98,29 +105,30 @@ def until_end(
     """
     longest = min(PAUSE, config.get_number("poll_interval"))
     asked = not asks
-    while True:
-        try:
-            with Interrupts() as interrupts:
+    with Interrupts() as interrupts:
+        while True:
+            try:
                 return wait.wait(
                     store, run_id, poll_interval=longest, on_look=on_look, sleep=interrupts.pause
                 )
-        except KeyboardInterrupt:
-            answer = "d" if asked else ask(run_id)
-            asked = True
-        if answer == "d":
-            screen.say(f"left {run_id} alone, it goes on; {come_back(run_id)}")
-            return None
-        if answer == "c":
-            cancel(store, run_id, "Ctrl-C")
+            except KeyboardInterrupt:
+                with interrupts.at_once():
+                    answer = "d" if asked else ask(run_id)
+                asked = True
+            if answer == "d":
+                screen.say(f"left {run_id} alone, it goes on; {come_back(run_id)}")
+                return None
+            if answer == "c":
+                cancel(store, run_id, "Ctrl-C")
 
 
 def ask(run_id: str) -> str:
     """What to do with a run after Ctrl-C: `c`ancel it, `w`ait on, or `d`etach, which is also no answer at all."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return "d"
-    sys.stderr.write(f"\nrun {run_id}: [d]etach and let it go on, [c]ancel it, or [w]ait on? [d] ")
-    sys.stderr.flush()
     try:
+        sys.stderr.write(f"\nrun {run_id}: [d]etach and let it go on, [c]ancel it, or [w]ait on? [d] ")
+        sys.stderr.flush()
         answer = sys.stdin.readline().strip().lower()[:1]
     except KeyboardInterrupt:
         answer = "d"
