@@ -256,7 +256,7 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "TensorFlow for PyTorch": (
         "type: PyTorch\nsource_directory: a\nentry_script: a.py\ndistributed_training: tensorflow\n",
         4,
-        ("TensorflowConfiguration", "PyTorch"),
+        ("tensorflow", "mpi or pytorch"),
     ),
     "script run without a script": (
         "type: ScriptRunConfig\nsource_directory: a\n",
@@ -295,7 +295,7 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "unknown alias": (HEAD + "experiment: *a\n", 4, ("*a",)),
     "alias of itself": (HEAD + "tags: &a\n  b: *a\n", 5, ("itself",)),
     "list as key": (HEAD + "? [a]\n: b\n", 4, ("name",)),
-    "no key": (HEAD + "tags: {: b}\n", 4, ("name",)),
+    "no key": (HEAD + ": b\n", 4, ("YAML",)),
     "merge of no mapping": (HEAD + "<<: a\n", 4, ("<<",)),
     "nested too deep": (HEAD + "inputs: " + "[" * 200 + "]" * 200 + "\n", 4, ("nested", "deeper")),
 }

@@ -47,7 +47,6 @@ VALID = {
         shm_size: 1g
         cpu: 1.5
         gpu: 1
-        use_gpu: true
         tags: {team: vision, year: 2026}
         grace_seconds: 5
         max_run_duration_seconds: 3600
@@ -60,6 +59,7 @@ VALID = {
         distributed_training: {type: pytorch, communication_backend: Gloo, process_count: 4, node_count: 2}
     """,
     "a word as distribution": "type: PyTorch\nsource_directory: a\nentry_script: a.py\ndistributed_training: gloo\n",
+    "a GPU": "type: PyTorch\nsource_directory: a\nentry_script: a.py\nuse_gpu: true\n",
     "scikit-learn": "type: SKLearn\nsource_directory: a\nentry_script: a.py\nmemory: 1073741824\n",
     "templates": """
         type: Estimator
