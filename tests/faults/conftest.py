@@ -22,9 +22,9 @@ def lab(store_uri: str, tmp_path: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     """Where victims come from."""
-    made = Zygote()
+    made = Zygote(tmp_path_factory.mktemp("cache"))
     yield made
     made.close()
 

@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from airflow_train import targets
+from airflow_train.lifecycle import submit as submission
 from airflow_train.lifecycle import wait
-from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store.run_store import open_store
 
@@ -23,34 +23,33 @@ from airflow_train.store.run_store import open_store
 POLL = 0.01
 
 
-def submit(store_uri: str, spec: dict[str, Any]) -> None:
+def submit(store_uri: str, run_id: str, definition: dict[str, Any]) -> None:
     """Submit a run and wait for it, as an operator does."""
-    store = open_store(store_uri)
-    store.create(RunSpec.from_json(spec))
-    record = store.record(spec["run_id"])
-    if record.claim is None and record.verdict is None:
-        targets.get(record.spec.target).submit(record.spec, store)
-    look(store_uri, spec)
+    submission.submit(open_store(store_uri), definition, run_id=run_id)
+    look(store_uri, run_id, definition)
 
 
-def look(store_uri: str, spec: dict[str, Any]) -> None:
+def look(store_uri: str, run_id: str, _: dict[str, Any]) -> None:
     """Wait for a run, which finishes what others left."""
-    wait.wait(open_store(store_uri), spec["run_id"], poll_interval=POLL)
+    wait.wait(open_store(store_uri), run_id, poll_interval=POLL)
 
 
 class Zygote:
     """Starts victims."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Path) -> None:
         command = [sys.executable, "-m", "tests.faults.victims"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
-    def start(self, what: str, store_uri: str, spec: dict[str, Any], at: float = 0.0) -> int:
+    def start(self, what: str, store_uri: str, run_id: str, definition: dict[str, Any], at: float) -> int:
         """Start `submit` or `look` in a process of its own, at a time of the monotonic clock; returns its pid."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps([what, store_uri, spec, at]).encode() + b"\n")
+        stdin.write(json.dumps([what, store_uri, run_id, definition, at]).encode() + b"\n")
         stdin.flush()
         return int(stdout.readline())
 
@@ -75,13 +74,13 @@ def main() -> None:
     """Fork a child for every command."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for victims
     for line in sys.stdin:
-        what, store_uri, spec, at = json.loads(line)
+        what, store_uri, run_id, definition, at = json.loads(line)
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             while time.monotonic() < at:
                 pass
-            {"submit": submit, "look": look}[what](store_uri, spec)
+            {"submit": submit, "look": look}[what](store_uri, run_id, definition)
             os._exit(0)
         print(pid, flush=True)
 
