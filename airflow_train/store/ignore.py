@@ -174,6 +174,17 @@ def is_ignored(source: Path, path: str) -> bool:
     return why_ignored(source, path) is not None
 
 
+def ignore_file(source: str) -> str:
+    """Name of the ignore file that decides in a source directory, or of the one to make."""
+    return next((name for name in IGNORE_FILES if os.path.lexists(f"{source}/{name}")), IGNORE_FILES[0])
+
+
+def line_for(path: str) -> str:
+    """The line of an ignore file that leaves a path, with a slash at its end if it is a folder, behind."""
+    escaped = "".join(f"\\{one}" if one in "*?[\\" else "?" if one in "\n\r" else one for one in path)
+    return f"/{escaped[:-1]}?" if escaped.endswith(" ") else f"/{escaped}"
+
+
 def git_rules(file: str, content: bytes) -> list[Rule]:
     """Rules of a file with git's patterns; `file` is its name for people."""
     found = []

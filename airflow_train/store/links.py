@@ -20,9 +20,9 @@ def inside(source: str, folder: str, name: str) -> str | None:
     parts = _parts(folder)
     if target.startswith("/"):
         below = _below(source, target)
-        if below is None:
+        if below is None or not _stays(source, [], below):
             return None
-        target = os.path.relpath(f"/{below}", f"/{folder}")
+        return "../" * len(parts) + below
     return target if _stays(source, parts, target) else None
 
 

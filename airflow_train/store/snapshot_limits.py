@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from airflow_train import config
 from airflow_train.exceptions import SnapshotError
-from airflow_train.store.source_tree import Folder, ignore_file, line_for
+from airflow_train.store.ignore import ignore_file, line_for
+from airflow_train.store.source_tree import Folder
 
 _SHOWN = 5
 #: A folder is named by what is in it where that makes up this much of it.
@@ -20,8 +21,8 @@ class Limits:
     """`[train] snapshot_max_files` and `snapshot_max_bytes`."""
 
     def __init__(self) -> None:
-        self._max_files = int(config.get_number("snapshot_max_files"))
-        self._max_bytes = int(config.get_number("snapshot_max_bytes"))
+        self._max_files = config.get_number("snapshot_max_files")
+        self._max_bytes = config.get_number("snapshot_max_bytes")
 
     def listed(self, source: str, found: Iterable[Folder]) -> list[Folder]:
         """The folders of a source directory.
@@ -37,7 +38,7 @@ class Limits:
             if files > self._max_files * _PATIENCE:
                 break
         if files > self._max_files:
-            what = f"more than the {self._max_files} files that may travel ([train] snapshot_max_files)"
+            what = f"more than the {self._max_files:.0f} files that may travel ([train] snapshot_max_files)"
             raise self._error(source, folders, files, size, what, by_size=False)
         if size > self._max_bytes:
             what = f"more than the {_amount(self._max_bytes)} that may travel ([train] snapshot_max_bytes)"

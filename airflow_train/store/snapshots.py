@@ -24,17 +24,10 @@ from typing import Any
 from airflow_train.exceptions import SnapshotError
 from airflow_train.store import contents, layout
 from airflow_train.store.files import Files
-from airflow_train.store.ignore import why_ignored
+from airflow_train.store.ignore import ignore_file, line_for, why_ignored
 from airflow_train.store.local import ContentChanged
 from airflow_train.store.snapshot_limits import Limits
-from airflow_train.store.source_tree import (
-    Entry,
-    Folder,
-    SourceTree,
-    ignore_file,
-    line_for,
-    travelling_mode,
-)  # fmt: skip
+from airflow_train.store.source_tree import Entry, Folder, SourceTree, travelling_mode
 from airflow_train.store.stat_cache import StatCache
 
 FORMAT = 1
@@ -130,7 +123,7 @@ def restore(files: Files, snapshot_id: str, destination: Path) -> None:
     entries = read_manifest(files, snapshot_id)
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        empty = next(os.scandir(destination), None) is None
+        empty = not os.listdir(destination)
     except OSError as error:
         raise SnapshotError(f"{destination} can't be a folder ({error.strerror}); choose another.") from error
     if not empty:
@@ -243,7 +236,8 @@ def _manifest(folders: Iterable[Folder]) -> bytes:
 def _check_entry(root: str, entry_script: str, folders: list[Folder]) -> None:
     written = os.path.normpath(entry_script)
     real = os.path.relpath(os.path.realpath(f"{root}/{written}"), root)
-    if any(_travels(path, folders) for path in (written, real)):
+    links = [path for path in _ways(written) if os.path.islink(f"{root}/{path}")]
+    if _travels(real, "f", folders) and all(_travels(path, "l", folders) for path in links):
         return
     for path in (written, real):
         if os.path.lexists(f"{root}/{path}") and (rule := why_ignored(Path(root), path)) is not None:
@@ -254,10 +248,13 @@ def _check_entry(root: str, entry_script: str, folders: list[Folder]) -> None:
     raise SnapshotError(f"There is no file {entry_script} in {root}, which is the entry script; correct it.")
 
 
-def _travels(path: str, folders: list[Folder]) -> bool:
+def _ways(path: str) -> list[str]:
+    """A path and the folders on the way to it."""
+    parts = path.split("/")
+    return ["/".join(parts[: place + 1]) for place in range(len(parts))]
+
+
+def _travels(path: str, kind: str, folders: list[Folder]) -> bool:
     inside = path[: path.rfind("/") + 1]
-    start = b"[" + json.dumps(path).encode("ascii")
-    for folder in folders:
-        if folder.path == inside:
-            return any(start + kind in folder.body for kind in (b',"f"', b',"l"'))
-    return False
+    start = f'[{json.dumps(path)},"{kind}",'.encode("ascii")
+    return any(start in folder.body for folder in folders if folder.path == inside)

@@ -21,7 +21,7 @@ from typing import Any
 
 from airflow_train.exceptions import SnapshotError
 from airflow_train.store import links
-from airflow_train.store.ignore import GITIGNORE, IGNORE_FILES, Scope, root_scope
+from airflow_train.store.ignore import GITIGNORE, Scope, ignore_file, line_for, root_scope
 
 log = logging.getLogger(__name__)
 
@@ -152,19 +152,18 @@ class SourceTree:
                     except FileNotFoundError:
                         continue
                     names.append(entry.name)
-                    numbers += (
-                        found.st_mode,
-                        found.st_ino,
-                        found.st_size,
-                        found.st_mtime_ns,
-                        found.st_ctime_ns,
-                    )
+                    times = found.st_mtime_ns, found.st_ctime_ns
+                    numbers += (found.st_mode, found.st_ino, found.st_size, *times)
         except FileNotFoundError:
             if path:
                 return [], []
             raise SnapshotError(f"{self.source} is no folder; correct source_directory.") from None
         except OSError as error:
-            raise self.unreadable(path or ".", error) from error
+            if path:
+                raise self.unreadable(path, error) from error
+            raise SnapshotError(
+                f"{self.source} can't be read ({error.strerror}); correct source_directory."
+            ) from error
         return names, numbers
 
     def _read_rules(self, path: str) -> bytes:
@@ -232,12 +231,8 @@ class _Sorting:
                 self._sort_file(name, facts)
             elif self._scope.why(name, is_folder=False) is None:
                 settled = False  # to say so each time
-                log.warning(
-                    "%s/%s%s stays behind: it is no file, folder or link",
-                    self._tree.source,
-                    folder.path,
-                    name,
-                )
+                place = f"{self._tree.source}/{folder.path}{name}"
+                log.warning("%s stays behind: it is no file, folder or link", place)
         folder.settled = settled
         folder.entries = self._entries
         folder.subfolders = tuple(self._subfolders)
@@ -277,17 +272,6 @@ class _Sorting:
 def travelling_mode(mode: int) -> int:
     """All that travels of a file's mode is whether its owner may execute it."""
     return 0o755 if mode & stat.S_IXUSR else 0o644
-
-
-def ignore_file(source: str) -> str:
-    """Name of the ignore file that decides in a source directory, or of the one to make."""
-    return next((name for name in IGNORE_FILES if os.path.lexists(f"{source}/{name}")), IGNORE_FILES[0])
-
-
-def line_for(path: str) -> str:
-    """The line of an ignore file that leaves a path, with a slash at its end if it is a folder, behind."""
-    escaped = "".join(f"\\{one}" if one in "*?[\\" else "?" if one in "\n\r" else one for one in path)
-    return f"/{escaped[:-1]}?" if escaped.endswith(" ") else f"/{escaped}"
 
 
 def packed(numbers: Sequence[int]) -> bytes:

@@ -10,6 +10,7 @@ import hashlib
 import marshal
 import os
 import sys
+import threading
 import time
 import zlib
 from contextlib import suppress
@@ -37,6 +38,8 @@ class StatCache:
         if self._path is None:
             return
         try:
+            if self._path.stat().st_uid != os.geteuid():
+                return
             content = self._path.read_bytes()
             start = len(_MAGIC) + 4
             payload = memoryview(content)[start:]
@@ -57,7 +60,7 @@ class StatCache:
         if self._path is None:
             return
         payload = marshal.dumps((snapshot, [folder.remembered() for folder in folders]))
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}-{threading.get_ident()}")
         with suppress(OSError):
             if not self._path.exists():
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
