@@ -16,5 +16,5 @@ with DAG(
     doc_md=__doc__,
     params={"gamma": Param(0.001, type="number", title="Kernel width (gamma)", exclusiveMinimum=0)},
     tags=["airflow-train"],
-):
+) as dag:
     EstimatorOperator(task_id="train", estimator="estimators/digits.yaml")

@@ -24,7 +24,7 @@ def best(runs: list[dict[str, Any]]) -> str:
     return winner["run_id"]
 
 
-with DAG("submit_many_then_wait", schedule=None, doc_md=__doc__, tags=["airflow-train"]):
+with DAG("submit_many_then_wait", schedule=None, doc_md=__doc__, tags=["airflow-train"]) as dag:
     submit = EstimatorOperator.partial(task_id="submit", wait_for_completion=False).expand(
         estimator=[
             {"type": "Estimator", "source_directory": "training/search", "entry_script": "train.py",

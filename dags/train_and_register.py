@@ -17,7 +17,7 @@ with DAG(
     doc_md=__doc__,
     params={"c": Param(1.0, type="number", title="Regularization (C)", exclusiveMinimum=0)},
     tags=["airflow-train"],
-):
+) as dag:
     train = EstimatorOperator(
         task_id="train",
         estimator=SKLearn(

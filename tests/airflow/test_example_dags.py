@@ -22,8 +22,7 @@ def example(dags_folder: Path, load: Load) -> Callable[[str], Any]:
 
     def copied(name: str) -> Any:
         shutil.copytree(DAGS, dags_folder, dirs_exist_ok=True)
-        loaded = vars(load(dags_folder / f"{name}.py")).values()
-        return next(value for value in loaded if getattr(value, "dag_id", None) == name)
+        return load(dags_folder / f"{name}.py").dag
 
     return copied
 

@@ -11,7 +11,7 @@ Script = Callable[..., str]
 
 TRAIN = """
 data = {"type": "Estimator", "source_directory": "code", "entry_script": "train.py"}
-train = EstimatorOperator(task_id="train", estimator=data, retries=0, {more})
+train = EstimatorOperator(task_id="train", estimator=data, retries=0, MORE)
 """
 REGISTER = """
 RegisterModelOperator(task_id="register", run_id=train.output["run_id"], model_name="m", model_path="{path}",
@@ -27,7 +27,7 @@ WRITES = """
 
 
 def dag_of(path: str = "outputs/m.txt", more: str = "") -> str:
-    return TRAIN.format(more=more) + REGISTER.format(path=path)
+    return TRAIN.replace("MORE", more) + REGISTER.format(path=path)
 
 
 def test_the_next_version_bears_the_runs_lineage_and_metrics(
