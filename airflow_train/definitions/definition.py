@@ -79,7 +79,7 @@ class Definition:
     """Base of all definition classes. Equal when they say the same; changing an attribute checks the new value."""
 
     PARAMS: ClassVar[dict[str, Param]] = {}
-    #: Parameters that relatives of this class have and it refuses, with the reason.
+    #: Parameters that relatives of this class have and it refuses, with the reason and perhaps `; ` and the mend.
     ABSENT: ClassVar[Mapping[str, str]] = {}
 
     #: Names that can't be given beside the one that replaced them; of others the newer one is used.
@@ -285,7 +285,7 @@ def _fill(self: Definition, data: Mapping[str, Any], at: At, folder: Path | None
         if value is None and row.default is REQUIRED:
             if not at.failed(name):
                 (at / name).say(
-                    f"{name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
+                    f"{at / name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
                 )
         elif value is not None:
             _set(self, row, value, at, data)
@@ -297,7 +297,11 @@ def _row(self: Definition, name: str, at: At) -> Param | None:
     if row := cls.PARAMS.get(name):
         return row
     if reason := cls.ABSENT.get(name):
-        (at / name).say(f"{cls.__name__} has no {name}: {reason}", "leave it out or use another class")
+        finding, _, mend = reason.partition("; ")
+        at.report.excuse((*at.path, mend.removeprefix("write ")))
+        (at / name).say(
+            f"{cls.__name__} has no {name}: {finding}", mend or "leave it out or use another class"
+        )
         return None
     known = [other for other, row in cls.PARAMS.items() if row.kept]
     close = nearest(name, known)

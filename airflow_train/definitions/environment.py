@@ -72,6 +72,13 @@ class PythonSection(Definition):
                         f"{at / name} can't be installed because user_managed_dependencies is true",
                         "leave one of them out",
                     )
+        elif self.interpreter_path is not None and (
+            self.given("conda_dependencies") or self.given("pip_packages")
+        ):
+            (at / "interpreter_path").say(
+                f"{at / 'interpreter_path'} names an interpreter that is there, but packages are to be installed",
+                "leave one of them out",
+            )
 
 
 class DockerSection(Definition):
@@ -90,7 +97,11 @@ class DockerSection(Definition):
     shared_volumes: bool | str = param(Flag(), default=True, doc="Whether volumes are shared with the host.")
     shm_size: str | int | None = param(Size(binary=True), default=None, doc="Size of /dev/shm, such as `2g`.")
     platform: str | None = param(
-        Text(pattern=r"[a-z0-9]+/[a-z0-9_/]+", allowed="like linux/amd64"),
+        Text(
+            pattern=r"[a-z0-9]+/[a-z0-9_/]+",
+            allowed="a platform like linux/amd64",
+            mend="write system/architecture",
+        ),
         default=None,
         doc="Platform of the image.",
     )
@@ -136,7 +147,7 @@ class Environment(Definition):
     def check(self, at: At) -> None:
         if str(self.name or "").lower().startswith(("microsoft", "azureml")):
             (at / "name").say(
-                f"name is {self.name} but names that start with Microsoft or AzureML are reserved",
+                f"{at / 'name'} is {self.name} but names that start with Microsoft or AzureML are reserved",
                 "pick another name",
             )
 

@@ -41,11 +41,11 @@ class EstimatorBase(Runnable):
     """What all estimators have in common."""
 
     ABSENT: ClassVar[Mapping[str, str]] = {
-        "script": "the script is called entry_script here",
-        "arguments": "the script's arguments are called script_params here",
-        "command": "an estimator runs a Python script, a ScriptRunConfig runs commands too",
-        "environment": "a whole environment is called environment_definition here",
-        "distributed_job_config": "it is called distributed_training here",
+        "script": "the script is called so elsewhere; write entry_script",
+        "arguments": "the script's arguments have names; write script_params",
+        "command": "an estimator runs a Python script; use ScriptRunConfig",
+        "environment": "a whole environment is called otherwise; write environment_definition",
+        "distributed_job_config": "a distribution is called otherwise; write distributed_training",
     }
 
     source_directory: str | os.PathLike[str] = param(

@@ -62,7 +62,7 @@ class SKLearn(EstimatorBase):
         "use_gpu": _NO_GPU,
         "gpu": _NO_GPU,
         "distributed_job_config": _ONE_PROCESS,
-        "custom_docker_base_image": "it is called custom_docker_image",
+        "custom_docker_base_image": "its name is custom_docker_image now; write that",
         "source_directory_data_store": "code travels by content, through the run store",
     }
 

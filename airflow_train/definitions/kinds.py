@@ -87,7 +87,9 @@ class Text(Kind):
             if choice.lower() == value.lower():
                 return choice
         close = nearest(value, self.choices)
-        return at.wrong(value, either(self.choices), f"did you mean {close}?" if close else self.mend)
+        return at.wrong(
+            value, either(self.choices), f"did you mean {close}?" if close else "write one of these"
+        )
 
     def schema(self) -> dict[str, Any]:
         if self.choices:

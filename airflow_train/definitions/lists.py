@@ -75,6 +75,8 @@ class TextMap(Kind):
             return _left_for_later(item, at)
         if item is None:
             return at.wrong(item, "text", 'write "" for an empty text')
+        if isinstance(item, (Mapping, list, tuple, set, frozenset)):
+            return at.wrong(item, "text", "put it in quotes")
         return text_of(item, at)
 
     def schema(self) -> dict[str, Any]:
@@ -122,7 +124,7 @@ class ScriptParams(Kind):
             return _left_for_later(part, at)
         if part is None:
             return at.wrong(part, "text or a number", "leave it out of the list")
-        return text_of(part, at)
+        return text_of(_as_python(part), at)
 
     def schema(self) -> dict[str, Any]:
         one: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
@@ -242,6 +244,17 @@ def flattened(script_params: Mapping[str, Any]) -> list[str]:
         elif value is not None and value != "":
             words.append(value)
     return words
+
+
+def _as_python(value: Any) -> Any:
+    """A list inside a list reaches the script as Python writes it, so `[1, 2]` of a file must be numbers by then."""
+    if isinstance(value, (list, tuple)):
+        return [_as_python(item) if isinstance(item, (list, tuple)) else _scalar(item) for item in value]
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    return (str(value) if value.quoted else _typed(value)) if isinstance(value, Written) else value
 
 
 def _left_for_later(value: Any, at: At) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.definitions.definition import Definition, read_into
-from airflow_train.definitions.kinds import Kind
+from airflow_train.definitions.kinds import TEMPLATE, Kind
 from airflow_train.definitions.report import At
-from airflow_train.definitions.values import either, nearest, shown
+from airflow_train.definitions.values import either, nearest
 
 
 class Part(Kind):
@@ -38,11 +38,7 @@ class Part(Kind):
         if isinstance(value, str) and len(self.classes) > 1:
             value = {"type": value}
         if not isinstance(value, Mapping):
-            name = value if isinstance(value, str) else type(value).__name__
-            return at.say(
-                f"{at} is {shown(name)} but must be {self._allowed()}",
-                "write it as a mapping or an object of that class",
-            )
+            return at.wrong(value, self._allowed(), "write it as a mapping or an object of such a class")
         named = value.get("type", self.classes[0].__name__ if len(self.classes) == 1 else None)
         cls, preset = self.aliases.get(str(named).lower(), (None, {}))
         if cls is None:
@@ -56,8 +52,8 @@ class Part(Kind):
         return value.to_dict() if len(self.classes) > 1 else value.parameters()
 
     def schema(self) -> dict[str, Any]:
-        places = [{"$ref": f"#/$defs/{cls.__name__}"} for cls in self.classes]
-        return places[0] if len(places) == 1 else {"anyOf": places}
+        places: list[dict[str, Any]] = [{"$ref": f"#/$defs/{cls.__name__}"} for cls in self.classes]
+        return places[0] if len(places) == 1 else {"anyOf": [*places, {"enum": list(self.aliases)}, TEMPLATE]}
 
     def _allowed(self) -> str:
         return either(cls.type_names()[-1] if len(self.classes) > 1 else cls.__name__ for cls in self.classes)

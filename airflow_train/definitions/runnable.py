@@ -32,6 +32,7 @@ class Runnable(Definition):
         Text(
             pattern=EXPERIMENT_PATTERN,
             allowed="up to 255 letters, digits, dashes and underscores, beginning with a letter or digit",
+            mend="write dashes in place of other characters",
         ),
         default=None,
         doc="Experiment that the run belongs to; default the DAG's id, else the file's name.",

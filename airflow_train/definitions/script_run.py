@@ -19,7 +19,7 @@ from airflow_train.definitions.target_value import Target
 
 THIRTY_DAYS = 30 * 24 * 3600
 _SHELL = frozenset({"&&", "||", ";", "|", "&", ">", ">>", "<", "2>&1"})
-_NUMBERS = "nodes and processes are numbers of distributed_job_config here"
+_NUMBERS = "nodes and processes are part of the distribution; write distributed_job_config"
 
 
 class ScriptRunConfig(Runnable):
@@ -29,13 +29,13 @@ class ScriptRunConfig(Runnable):
     """
 
     ABSENT: ClassVar[Mapping[str, str]] = {
-        "entry_script": "it is called script here",
-        "script_params": "they are called arguments here",
+        "entry_script": "the script is called otherwise; write script",
+        "script_params": "arguments are words here; write arguments",
         "node_count": _NUMBERS,
         "process_count_per_node": _NUMBERS,
-        "distributed_training": "it is called distributed_job_config here",
-        "environment_definition": "it is called environment here",
-        "environment_variables": "they are part of environment here",
+        "distributed_training": "a distribution is called otherwise; write distributed_job_config",
+        "environment_definition": "an environment is called otherwise; write environment",
+        "environment_variables": "variables are part of the environment; write them there",
     }
 
     source_directory: str | os.PathLike[str] = param(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Self
@@ -54,6 +53,8 @@ def shown(value: object) -> str:
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
     """The known name that the author most likely meant."""
+    import difflib  # 3 ms, for errors only
+
     names = {_folded(each): each for each in known}
     found = difflib.get_close_matches(_folded(str(name)), names, n=1, cutoff=0.6)
     return names[found[0]] if found else None

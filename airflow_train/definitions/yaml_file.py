@@ -168,7 +168,7 @@ def _read(text: str, path: Path, begin: str) -> Document:
             raise _Stop(1, f"the file is empty; begin it with {begin}.")
         document.data = _Reader(events, document.lines, document.duplicates).value(event, ())
         if not isinstance(document.data, dict):
-            found = "a list" if isinstance(document.data, list) else "a single value"
+            found = {list: "a list", type(None): "empty"}.get(type(document.data), "a single value")
             raise _Stop(1, f"the file is {found} but must be a mapping; begin it with {begin}.")
         next(events)
         if isinstance(event := next(events), yaml.DocumentStartEvent):

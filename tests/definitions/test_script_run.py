@@ -1,0 +1,117 @@
+"""`ScriptRunConfig` and `Environment`: scripts, commands, packages and images."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_train.definitions import (
+    DockerConfiguration,
+    Environment,
+    MpiConfiguration,
+    PyTorchConfiguration,
+    ScriptRunConfig,
+)
+from airflow_train.exceptions import DefinitionError
+
+
+def test_a_script_run_has_the_parameters_of_the_original_and_our_additions() -> None:
+    original = [
+        "source_directory", "script", "arguments", "run_config", "compute_target", "environment",
+        "distributed_job_config", "resume_from", "max_run_duration_seconds", "command", "docker_runtime_config",
+    ]  # fmt: skip
+    parameters = list(inspect.signature(ScriptRunConfig).parameters)
+    assert parameters[: len(original)] == original
+    assert set(parameters[len(original) :]) == {"experiment", "cpu", "memory", "gpu", "tags", "grace_seconds"}
+
+
+def test_a_run_lasts_at_most_thirty_days_unless_told() -> None:
+    assert ScriptRunConfig("src", "train.py").normalized().max_run_duration_seconds == 30 * 24 * 3600
+
+
+@pytest.mark.parametrize("arguments", [["--lr", 0.1, "a b"], "--lr 0.1 'a b'"])
+def test_arguments_are_words(arguments: object) -> None:
+    assert ScriptRunConfig("src", "train.py", arguments).normalized().arguments == ["--lr", "0.1", "a b"]
+
+
+def test_a_command_of_words_stays_words_and_a_text_goes_to_a_shell() -> None:
+    assert ScriptRunConfig("src", command=["python", "a b"]).normalized().command == ["python", "a b"]
+    assert ScriptRunConfig("src", command="python a | tee b").normalized().command == "python a | tee b"
+
+
+def test_a_run_config_is_refused_with_one_sentence() -> None:
+    with pytest.raises(DefinitionError, match="run_config can't be given"):
+        ScriptRunConfig("src", "train.py", run_config=object())  # type: ignore[arg-type]
+    assert ScriptRunConfig("src", "train.py", run_config=None) == ScriptRunConfig("src", "train.py")
+
+
+def test_nodes_and_processes_come_from_the_distribution() -> None:
+    job = ScriptRunConfig("src", "t.py", distributed_job_config=MpiConfiguration(2, 3)).normalized()
+    assert (job.node_count, job.process_count_per_node) == (3, 2)
+    job = ScriptRunConfig("src", "t.py", distributed_job_config=PyTorchConfiguration("gloo", 4)).normalized()
+    assert (job.node_count, job.process_count_per_node) == (1, 4)
+
+
+def test_a_container_is_asked_for_by_the_docker_configuration() -> None:
+    docker = DockerConfiguration(use_docker=True, arguments="--network host", shm_size="2g")
+    job = ScriptRunConfig("src", "t.py", docker_runtime_config=docker).normalized()
+    assert job.environment == {"use_docker": True, "docker_arguments": ["--network", "host"]}
+    assert job.shm_size == "2g"
+    assert (
+        not ScriptRunConfig("src", "t.py", docker_runtime_config=DockerConfiguration())
+        .normalized()
+        .environment
+    )
+
+
+def test_requirements_are_read_when_the_environment_is_made(write: Callable[..., Path]) -> None:
+    file = write("numpy==2.1  # why\n# nothing\nscipy\n", "requirements.txt")
+    made = Environment.from_pip_requirements("e", file)
+    assert made.python.pip_packages == ["numpy==2.1", "scipy"]
+
+
+def test_a_requirements_file_that_names_another_is_refused_with_its_line(write: Callable[..., Path]) -> None:
+    file = write("numpy\n-r more.txt\n", "requirements.txt")
+    with pytest.raises(DefinitionError, match=r"requirements\.txt:2: -r more\.txt"):
+        Environment.from_pip_requirements("e", file)
+
+
+def test_a_conda_file_gives_packages_of_both_kinds(write: Callable[..., Path]) -> None:
+    file = write("channels: [conda-forge]\ndependencies:\n- python=3.10\n- pip:\n  - torch\n", "conda.yml")
+    environment = Environment.from_conda_specification("e", file)
+    assert ScriptRunConfig("src", "t.py", environment=environment).normalized().environment == {
+        "name": "e",
+        "pip_packages": ["torch"],
+        "conda_packages": ["python=3.10"],
+        "conda_channels": ["conda-forge"],
+    }
+
+
+def test_a_conda_file_with_an_unknown_key_is_refused_with_its_line(write: Callable[..., Path]) -> None:
+    file = write("channels: [a]\ndependancies: [python]\n", "conda.yml")
+    with pytest.raises(DefinitionError, match=r"conda\.yml:2: dependancies .* did you mean dependencies\?"):
+        Environment.from_conda_specification("e", file)
+
+
+def test_setting_an_image_replaces_a_dockerfile_with_a_warning() -> None:
+    environment = Environment.from_dockerfile("e", "FROM python:3.12\nRUN true\n")
+    with pytest.warns(UserWarning, match="base_image replaces base_dockerfile"):
+        environment.docker.base_image = "python:3.13"
+    assert environment.docker.base_dockerfile is None
+
+
+def test_a_clone_leaves_its_original_as_it_is() -> None:
+    first = Environment("first", environment_variables={"A": "1"})
+    second = first.clone("second")
+    second.environment_variables = {"A": "2"}
+    assert (first.name, first.environment_variables) == ("first", {"A": "1"})
+    assert second.name == "second"
+
+
+@pytest.mark.parametrize("name", ["AzureML-Minimal", "microsoft-x"])
+def test_names_of_curated_environments_are_reserved(name: str) -> None:
+    with pytest.raises(DefinitionError, match="reserved"):
+        Environment(name)
