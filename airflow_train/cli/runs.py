@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from airflow_train.cli import codes, describe, screen, watch
-from airflow_train.exceptions import DefinitionError, RunNotFound, TrainError
+from airflow_train.exceptions import DefinitionError, RunNotFound
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.cancel import cancel as ask_to_stop
 from airflow_train.lifecycle.follow import Follower, LogLine
@@ -28,10 +28,8 @@ def list_(args: Namespace) -> int:
     """Newest runs first."""
     store = open_store()
     status = _status(args.status) if args.status else None
-    try:
-        observe.refresh(store)
-    except TrainError as error:  # one run that can't be looked at must not hide the others
-        screen.warn(error)
+    for problem in observe.refresh(store):
+        screen.warn(problem)
     found = store.list_runs(limit=args.limit or None, experiment=args.experiment, status=status)
     if args.json:
         screen.print_json([describe.as_json(store, one) for one in found])

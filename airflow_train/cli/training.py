@@ -82,7 +82,9 @@ def dry_run(args: Namespace) -> int:
     definition = load.definition(args.file, args.set, args.experiment)
     checked = submitting.check(store, definition, compute_target=args.target)
     with screen.working("looking at the source"):
-        travels = snapshots.measure(checked.source, entry_script=checked.job["entry_script"])
+        travels = snapshots.measure(
+            checked.source, entry_script=checked.job["entry_script"], files=store.files
+        )
     plan = submitting.dry_run(store, definition, compute_target=args.target)
     whole = {
         "experiment": checked.experiment,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_train import targets
-from airflow_train.exceptions import InfrastructureFailure
+from airflow_train.exceptions import InfrastructureFailure, TrainError
 from airflow_train.lifecycle.steps import Step, next_step, shown_status
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.status import Status
@@ -137,8 +137,16 @@ def look(store: RunStore, run_id: str) -> View:
     return Watcher(store, run_id).look()
 
 
-def refresh(store: RunStore) -> None:
-    """Look at every run without a settled verdict, so that a listing tells the truth."""
+def refresh(store: RunStore) -> list[str]:
+    """Look at every run without a settled verdict, so that a listing tells the truth.
+
+    :returns: what kept runs from being looked at (a target that is gone, say), one sentence each.
+    """
+    problems = []
     for run_id in store.active():
         if store.exists(run_id):
-            look(store, run_id)
+            try:
+                look(store, run_id)
+            except TrainError as error:
+                problems.append(f"run {run_id} could not be looked at: {error}")
+    return problems

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_train import definitions, targets
-from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
+from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
 from airflow_train.runs import git, ids
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
@@ -160,4 +160,7 @@ def _start(store: RunStore, spec: RunSpec) -> None:
         return
     if not record.events:
         store.add_event(spec.run_id, "Starting", f"handing over to {spec.target['name']}", "submitter")
-    targets.get(spec.target).submit(spec, store)
+    try:
+        targets.get(spec.target).submit(spec, store)
+    except InfrastructureFailure as error:
+        raise InfrastructureFailure(str(error), spec.run_id) from error
