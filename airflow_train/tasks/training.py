@@ -96,7 +96,9 @@ def follow(
             log.info("%s", words)
         live.show(view)
 
-    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=_until_report(store, run_id, switch))
+    view = wait.wait(
+        store, run_id, poll_interval=poll_interval, on_look=show, sleep=_until_report(store, run_id, switch)
+    )
     live.finish(store.files.join(layout.user_logs(run_id)))
     return view
 

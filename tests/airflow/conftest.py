@@ -36,7 +36,9 @@ def only_our_warnings_are_errors() -> None:
 @pytest.fixture(scope="session")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Airflow's home; from here on this process runs Airflow in it."""
-    assert "airflow" not in sys.modules, "Airflow reads its home on import: import it in fixtures and tests only"
+    assert "airflow" not in sys.modules, (
+        "Airflow reads its home on import: import it in fixtures and tests only"
+    )
     home = tmp_path_factory.mktemp("airflow home")
     for name in list(os.environ):
         if name.startswith(("AIRFLOW_", "_AIRFLOW_")) and name != "AIRFLOW_TRAIN_REQUIRE_ENGINES":

@@ -182,9 +182,12 @@ def test_a_clear_ends_the_live_run_before_it_trains_again(
     dag = make_dag(train(marks, "wait_for_completion=False"))
     dag_run = run_dag(dag).dag_run
     assert clear_and_run(dag, dag_run, "train") == "success"
-    new, old = store.list_runs()
+    _, old = store.list_runs()
     assert old.status == "Canceled"
-    assert store.record(old.run_id).cancel["reason"] in ("the task was cleared", "the dag run was started again")
+    assert store.record(old.run_id).cancel["reason"] in (
+        "the task was cleared",
+        "the dag run was started again",
+    )
     (marks / "go").touch()
     assert ended(store) == ["Completed", "Canceled"]
 

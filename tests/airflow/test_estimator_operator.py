@@ -18,7 +18,9 @@ TRAIN = 'train = EstimatorOperator(task_id="train", estimator={data}, retry_dela
 
 def train(more: str = "", **data: Any) -> str:
     """A task that runs `code/train.py`."""
-    return TRAIN.format(data={"type": "Estimator", "source_directory": "code", "entry_script": "train.py", **data}, more=more)
+    return TRAIN.format(
+        data={"type": "Estimator", "source_directory": "code", "entry_script": "train.py", **data}, more=more
+    )
 
 
 def test_a_run_tells_other_tasks_where_it_is_how_it_ended_and_what_it_measured(
@@ -175,10 +177,13 @@ def test_the_serialized_dag_is_the_same_from_parse_to_parse(
     from airflow.serialization.serialized_objects import DagSerialization
 
     script("print('hello')")
-    (dags_folder / "code.yaml").write_text("type: Estimator\nsource_directory: code\nentry_script: train.py\n")
+    (dags_folder / "code.yaml").write_text(
+        "type: Estimator\nsource_directory: code\nentry_script: train.py\n"
+    )
     dag = make_dag(
         """
-        first = EstimatorOperator(task_id="train", estimator=Estimator(source_directory="code", entry_script="train.py"))
+        estimator = Estimator(source_directory="code", entry_script="train.py")
+        first = EstimatorOperator(task_id="train", estimator=estimator)
         EstimatorOperator(task_id="yaml", estimator="code.yaml", tags={"run": first.output["run_id"]})
         RegisterModelOperator(task_id="register", run_id=first.output["run_id"], model_name="m")
         DistributedEstimatorOperator(task_id="many", node_count=2, distributed_training=PyTorchConfiguration(),
@@ -220,7 +225,9 @@ def test_ranks_of_a_distributed_run_all_show_in_the_task_log(
     assert sorted(events) == [(rank, f"[{rank}] rank {rank} of 4") for rank in range(4)]
 
 
-def test_a_distributed_operator_refuses_a_definition_that_is_not(make_dag: Dag, run_dag: Run, script: Script) -> None:
+def test_a_distributed_operator_refuses_a_definition_that_is_not(
+    make_dag: Dag, run_dag: Run, script: Script
+) -> None:
     script("print('never')")
     outcome = run_dag(make_dag(train().replace("EstimatorOperator(", "DistributedEstimatorOperator(")))
     assert outcome.state == "failed"

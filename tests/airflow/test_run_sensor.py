@@ -91,7 +91,9 @@ def test_a_user_who_ends_a_poking_sensor_ends_its_run_at_once(
     script("import time; time.sleep(300)")
     threading.Thread(target=kill, daemon=True).start()
     began = time.monotonic()
-    outcome = run_dag(make_dag(SUBMIT + 'RunSensor(task_id="wait", run_id=train.output["run_id"], poke_interval=120)'))
+    outcome = run_dag(
+        make_dag(SUBMIT + 'RunSensor(task_id="wait", run_id=train.output["run_id"], poke_interval=120)')
+    )
     assert outcome.task("wait").try_number == 1
     assert wait(store, outcome.xcom("train", "run_id"), timeout=30).status == "Canceled"
     assert time.monotonic() - began < 60
@@ -107,7 +109,9 @@ def test_a_run_that_its_own_task_waits_for_stays_that_tasks(
     assert store.owner(outcome.xcom("wait")["run_id"]) == str(outcome.task("train").id)
 
 
-def test_a_sensor_that_has_waited_leaves_no_switch_behind(make_dag: Dag, script: Script, dags_folder: Path) -> None:
+def test_a_sensor_that_has_waited_leaves_no_switch_behind(
+    make_dag: Dag, script: Script, dags_folder: Path
+) -> None:
     """Operators are copied by Airflow; what can't be copied must not stay on them."""
     import copy
 
