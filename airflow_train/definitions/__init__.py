@@ -1,13 +1,13 @@
 """Definitions: what to run, as plain data that is checked when it is built. No I/O but for the files that say them.
 
-definition, parts   what every class is made of: one table of parameters per class
-kinds, lists, …     what parameters may hold, read from Python, YAML and rendered templates by the same rules
-estimator, frameworks, script_run, environment, distributed    the classes
-loading, yaml_file  objects, data and files → definitions, with every problem and its line
-files               checks that touch the source directory
-targets_file        compute targets by name
-job                 what any definition comes to, for the rooms above
-schema              JSON schema for editors
+definition, parameters, parts      what every class is made of: one table of parameters per class
+kinds, sizes, lists, packages      what parameters may hold, by the same rules in Python, YAML and rendered templates
+estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
+loading, yaml_file                 objects, data and files → definitions, with every problem and its line
+files                              checks that touch the source directory
+targets_file, target_value         compute targets by name, or in place
+job                                what any definition comes to, for the rooms above
+schema                             JSON schema for editors
 """
 
 from __future__ import annotations

@@ -7,71 +7,20 @@ the checks, `to_dict` and `from_dict`, YAML reading, and the JSON schema. Type c
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
 
-from airflow_train.definitions.kinds import Kind, deferred
+from airflow_train.definitions.kinds import deferred
+from airflow_train.definitions.parameters import REQUIRED, Param, documented, param, signature
 from airflow_train.definitions.report import At, Lines, Report
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.values import is_deferred, nearest, shown
 
-REQUIRED: Any = inspect.Parameter.empty
 #: The key of plain data that names the class.
 TYPE = "type"
 
 _Made_co = TypeVar("_Made_co", covariant=True)
-
-
-class Param:
-    """One row of the table: a parameter, what it may hold and what it means."""
-
-    __slots__ = ("default", "deprecated_for", "doc", "kind", "kw_only", "meaningless", "name")
-
-    def __init__(
-        self, kind: Kind, *, default: Any, doc: str, kw_only: bool, deprecated_for: str, meaningless: str
-    ) -> None:
-        self.name = ""
-        self.kind, self.default, self.doc, self.kw_only = kind, default, doc, kw_only
-        self.deprecated_for, self.meaningless = deprecated_for, meaningless
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def initial(self) -> Any:
-        """The value of a parameter that nobody gave."""
-        return self.kind.initial(None if self.default is REQUIRED else self.default)
-
-    @property
-    def kept(self) -> bool:
-        """False for names that are only accepted: their value moves to a successor or is dropped."""
-        return not (self.deprecated_for or self.meaningless)
-
-
-def param(
-    kind: Kind,
-    *,
-    default: Any = REQUIRED,
-    doc: str,
-    kw_only: bool = True,
-    deprecated_for: str = "",
-    meaningless: str = "",
-) -> Any:
-    """A row of the table of parameters.
-
-    :param kind: what it may hold.
-    :param deprecated_for: the name that replaces this one.
-    :param meaningless: why this one is accepted and has no effect.
-    """
-    return Param(
-        kind,
-        default=default,
-        doc=doc,
-        kw_only=kw_only,
-        deprecated_for=deprecated_for,
-        meaningless=meaningless,
-    )
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(param,))
@@ -96,8 +45,8 @@ class Definition:
             found.update((name, row) for name, row in vars(base).items() if isinstance(row, Param))
         positional = {name: row for name, row in found.items() if not row.kw_only}
         cls.PARAMS = {**positional, **{name: row for name, row in found.items() if row.kw_only}}
-        cls.__signature__ = _signature(cls.PARAMS.values())  # type: ignore[attr-defined]
-        cls.__doc__ = _documented(cls)
+        cls.__signature__ = signature(cls.PARAMS)  # type: ignore[attr-defined]
+        cls.__doc__ = documented(cls.__dict__.get("__doc__"), cls.PARAMS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         names = [name for name, row in self.PARAMS.items() if not row.kw_only]
@@ -340,28 +289,3 @@ def _replace(self: Definition, row: Param, read: Any, here: At, data: Mapping[st
     )
     if read is not None and not both:
         _set(self, self.PARAMS[successor], read, At(here.report, (*here.path[:-1], successor)))
-
-
-def _signature(rows: Any) -> inspect.Signature:
-    return inspect.Signature(
-        [
-            inspect.Parameter(
-                row.name,
-                inspect.Parameter.KEYWORD_ONLY if row.kw_only else inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=row.default,
-            )
-            for row in rows
-        ]
-    )
-
-
-def _documented(cls: type[Definition]) -> str:
-    lines = [inspect.cleandoc(vars(cls).get("__doc__") or "").rstrip(), ""]
-    for row in cls.PARAMS.values():
-        doc = row.doc
-        if row.deprecated_for:
-            doc = f"deprecated, use `{row.deprecated_for}`."
-        elif row.meaningless:
-            doc = f"accepted without effect: {row.meaningless}."
-        lines.append(f":param {row.name}: {doc}")
-    return "\n".join(lines)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
 
-from airflow_train.definitions.definition import Definition, param
+from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.kinds import Integer, Text
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.values import is_deferred

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_train.definitions.definition import Definition, param
-from airflow_train.definitions.kinds import Flag, PathText, Secret, Size, Text
+from airflow_train.definitions.definition import Definition
+from airflow_train.definitions.kinds import Flag, PathText, Secret, Text
 from airflow_train.definitions.lists import Arguments, TextList, TextMap
 from airflow_train.definitions.packages import CondaDependencies, conda_file, requirements_file
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
+from airflow_train.definitions.sizes import Size
 from airflow_train.exceptions import DefinitionError
 
 

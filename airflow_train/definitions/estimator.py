@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow_train.definitions.definition import param
 from airflow_train.definitions.distributed import (
     BACKENDS,
     AnyDistribution,
@@ -16,11 +15,13 @@ from airflow_train.definitions.distributed import (
 )
 from airflow_train.definitions.environment import ContainerRegistry, Environment, environment_data
 from airflow_train.definitions.job import Job
-from airflow_train.definitions.kinds import Anything, Flag, Integer, PathText, Size, Text
+from airflow_train.definitions.kinds import Anything, Flag, Integer, PathText, Text
 from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMap, flattened
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
 from airflow_train.definitions.values import either, is_deferred
 

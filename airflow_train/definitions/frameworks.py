@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_train.definitions.definition import param
 from airflow_train.definitions.distributed import (
     BACKENDS,
     AnyDistribution,
@@ -14,6 +13,7 @@ from airflow_train.definitions.distributed import (
 )
 from airflow_train.definitions.estimator import Estimator, EstimatorBase
 from airflow_train.definitions.kinds import Text
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 
 _BACKENDS = {name: BACKENDS[name] for name in ("mpi", "gloo", "nccl")}

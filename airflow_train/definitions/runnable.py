@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from airflow_train.definitions.definition import Definition, param
+from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.job import Job
-from airflow_train.definitions.kinds import Integer, Number, Size, Text, size_in_bytes
+from airflow_train.definitions.kinds import Integer, Number, Text
 from airflow_train.definitions.lists import TextMap
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.report import At
+from airflow_train.definitions.sizes import Size, size_in_bytes
 
 #: As the original has it, in ASCII: experiments become parts of paths and labels.
 EXPERIMENT_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,254}"

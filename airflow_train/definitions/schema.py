@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_train.definitions.definition import REQUIRED, TYPE, Definition, Param
+from airflow_train.definitions.definition import TYPE, Definition
 from airflow_train.definitions.distributed import Distribution
 from airflow_train.definitions.loading import RUNNABLE
+from airflow_train.definitions.parameters import REQUIRED, Param
 from airflow_train.definitions.parts import Part
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,7 +21,14 @@ def json_schema() -> dict[str, Any]:
         "title": "airflow-train definition",
         "type": "object",
         "required": [TYPE],
-        "oneOf": [{"$ref": f"#/$defs/{cls.__name__}"} for cls in RUNNABLE.values()],
+        "properties": {TYPE: {"enum": [cls.__name__ for cls in RUNNABLE.values()]}},
+        "allOf": [  # unlike oneOf, this tells an editor which class it is, so that it knows what is wrong
+            {
+                "if": {"properties": {TYPE: {"const": cls.__name__}}, "required": [TYPE]},
+                "then": {"$ref": f"#/$defs/{cls.__name__}"},
+            }
+            for cls in RUNNABLE.values()
+        ],
         "$defs": {cls.__name__: _of_class(cls) for cls in classes},
     }
 

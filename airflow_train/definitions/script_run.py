@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from airflow_train.definitions.definition import param
 from airflow_train.definitions.distributed import AnyDistribution, described, distribution_part, laid_out
 from airflow_train.definitions.environment import DockerConfiguration, Environment, environment_data
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, Never, PathText
 from airflow_train.definitions.lists import Arguments
+from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
