@@ -41,7 +41,7 @@ def put(files: Files, path: str) -> Content:
 
 
 def _put(files: Files, path: str) -> Content:
-    with open(os.open(path, _FLAGS), "rb", buffering=0) as stream:
+    with open(os.open(path, _FLAGS), "rb") as stream:
         before = _facts(stream.fileno())
         if not stat.S_ISREG(before[0]):
             raise ContentChanged(f"{path} is no file any more.")
