@@ -49,11 +49,6 @@ class EstimatorBase(Runnable):
         "distributed_job_config": "a distribution is called otherwise; write distributed_training",
     }
 
-    source_directory: str | os.PathLike[str] = param(
-        PathText(empty="."),
-        kw_only=False,
-        doc="Folder that travels to the compute target; an empty text means the current one.",
-    )
     compute_target: str | Mapping[str, Any] | None = param(
         Target(),
         default=None,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.job import Job
-from airflow_train.definitions.kinds import Integer, Number, Text
+from airflow_train.definitions.kinds import Integer, Number, PathText, Text
 from airflow_train.definitions.lists import TextMap
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.report import At
@@ -25,10 +25,12 @@ class Runnable(Definition):
     #: What a registered model of such a run is made with.
     FRAMEWORK: ClassVar[str | None] = None
 
-    source_directory: str | os.PathLike[str]
-    compute_target: str | Mapping[str, Any] | None
-    resume_from: str | os.PathLike[str] | None
-    max_run_duration_seconds: int | str | None
+    source_directory: str | os.PathLike[str] = param(
+        PathText(empty="."),
+        kw_only=False,
+        doc="Folder that travels to the compute target; an empty text means the current one. "
+        "Relative to the DAG's or YAML file.",
+    )
 
     experiment: str | None = param(
         Text(
@@ -78,6 +80,7 @@ class Runnable(Definition):
         raise AssertionError("the classes below know")
 
     def _shared(self) -> dict[str, Any]:
+        said: Any = self  # its classes add the rest, each at its own place in the signature
         memory = self.memory
         return {
             "type": type(self).__name__,
@@ -85,14 +88,14 @@ class Runnable(Definition):
             "experiment": self.experiment,
             "framework": self.FRAMEWORK,
             "framework_version": getattr(self, "framework_version", None),
-            "compute_target": self.compute_target,
+            "compute_target": said.compute_target,
             "cpu": self.cpu,
             "memory": None if memory is None else str(memory),
             "memory_bytes": None if memory is None else size_in_bytes(memory),
             "tags": dict(self.tags or {}),
             "grace_seconds": self.grace_seconds,
-            "max_run_duration_seconds": self.max_run_duration_seconds,
-            "resume_from": self.resume_from,
+            "max_run_duration_seconds": said.max_run_duration_seconds,
+            "resume_from": said.resume_from,
         }
 
 

@@ -38,11 +38,6 @@ class ScriptRunConfig(Runnable):
         "environment_variables": "variables are part of the environment; write them there",
     }
 
-    source_directory: str | os.PathLike[str] = param(
-        PathText(empty="."),
-        kw_only=False,
-        doc="Folder that travels to the compute target; an empty text means the current one.",
-    )
     script: str | os.PathLike[str] | None = param(
         PathText(inside=True), default=None, kw_only=False, doc="The script, a path below `source_directory`."
     )
