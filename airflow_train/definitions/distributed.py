@@ -100,6 +100,8 @@ def laid_out(
     A number that is left at its default agrees with any other. Contradictions are reported.
     :param name: the parameter that holds `training`.
     """
+    if is_deferred(training):
+        return Layout(1, 1)
     own = {"node_count": node_count, "process_count_per_node": process_count_per_node}
     theirs = training.parameters() if training is not None else {}
     if any(is_deferred(value) for value in (*own.values(), *theirs.values())):

@@ -20,6 +20,9 @@ from airflow_train.definitions.values import Written, either, is_deferred, is_re
 
 TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "a Jinja template"}
 
+#: No number of a definition is larger, so that every store and language can read it.
+LARGEST = 2**63 - 1
+
 _WHOLE = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
@@ -147,7 +150,7 @@ class Integer(Kind):
             text = value.strip()
             if _LEADING_ZERO.match(text):
                 return _leading_zero(value, at)
-            number = int(text) if _WHOLE.fullmatch(text) and len(text) < 20 else None
+            number = int(text) if _WHOLE.fullmatch(text) and len(text) < 30 else None
         elif not isinstance(value, bool):
             try:
                 number = operator.index(value)
@@ -157,7 +160,7 @@ class Integer(Kind):
             return at.wrong(value, "a whole number", self.mend)
         if number < self.minimum:
             return at.wrong(value, f"at least {self.minimum}", self.mend)
-        return number
+        return number if number <= LARGEST else at.wrong(value, f"at most {LARGEST}", self.mend)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"type": "integer", "minimum": self.minimum}, TEMPLATE]}

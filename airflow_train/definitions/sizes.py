@@ -6,7 +6,7 @@ import operator
 import re
 from typing import Any
 
-from airflow_train.definitions.kinds import TEMPLATE, Kind
+from airflow_train.definitions.kinds import LARGEST, TEMPLATE, Kind
 from airflow_train.definitions.report import At
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)", re.IGNORECASE)
@@ -31,6 +31,8 @@ class Size(Kind):
             return at.wrong(value, "an amount of memory", mend)
         if size < 1 << 20:
             return at.wrong(value, "at least 1 MiB", f"a number without a unit counts bytes; {mend}")
+        if size > LARGEST:
+            return at.wrong(value, f"at most {LARGEST} bytes", mend)
         return plain
 
     def schema(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def size_in_bytes(text: str | int, *, binary: bool = False) -> int | None:
     if not (found := _SIZE.fullmatch(text.strip())):
         return None
     number, unit, two, _ = found.groups()
-    if two and not unit:
+    if (two and not unit) or len(number) > 20:
         return None
     return int(float(number) * (1024 if two or binary else 1000) ** _POWER[unit.lower()])
 

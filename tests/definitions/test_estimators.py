@@ -244,6 +244,17 @@ def test_an_environment_gives_interpreter_and_variables() -> None:
     assert not job.environment
 
 
+@pytest.mark.parametrize("name", ["gpu", "memory", "shm_size", "max_run_duration_seconds"])
+def test_no_number_is_larger_than_what_can_be_stored(name: str) -> None:
+    assert f"{name} is 1180591620717411303424 but must be at most" in refusal(**{name: 2**70})
+
+
+def test_a_distribution_may_be_a_template() -> None:
+    made = estimator(distributed_training="{{ params.how }}", node_count=2)
+    with pytest.raises(DefinitionError, match="a template that was not rendered"):
+        made.normalized()
+
+
 def test_memory_is_kept_as_written_and_counted_in_bytes() -> None:
     sizes = {"2GB": 2 * 10**9, "512Mi": 512 << 20, 1 << 30: 1 << 30}
     for written, size in sizes.items():
