@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,6 @@ from airflow_train.tasks.kill import KillSwitch
 from airflow_train.tasks.live_log import LiveLog
 
 log = logging.getLogger(__name__)
-
-#: Seconds between two glances at whether a local run has ended.
-GLANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -96,30 +92,9 @@ def follow(
             log.info("%s", words)
         live.show(view)
 
-    view = wait.wait(
-        store, run_id, poll_interval=poll_interval, on_look=show, sleep=_until_report(store, run_id, switch)
-    )
+    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=switch.pause)
     live.finish(store.files.join(layout.user_logs(run_id)))
     return view
-
-
-def _until_report(store: RunStore, run_id: str, switch: KillSwitch) -> Callable[[float], None]:
-    """How to pause between two looks: a run that has left its exit report is looked at again at once.
-
-    One `stat` each 20 ms, and only where the store is a local folder; a look itself reads a dozen files.
-    """
-    if store.files.local_root is None:
-        return switch.pause
-    name = layout.report(run_id)
-
-    def pause(seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            switch.pause(min(left, GLANCE))
-            if store.files.exists(name):
-                return
-
-    return pause
 
 
 def outcome(store: RunStore, view: View) -> dict[str, Any]:
