@@ -14,9 +14,7 @@ import os
 import select
 import shutil
 import signal
-import socket
 import time
-import traceback
 from typing import Any
 
 from airflow_train.runtime import processes, protocol, rank, records, staging
@@ -138,6 +136,8 @@ class Node:
                     os.close(other)
                 code = rank.run(self.launch, one, read_end, ports)
             except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
+                import traceback
+
                 traceback.print_exc()
             finally:
                 os._exit(code)
@@ -272,6 +272,8 @@ def wrapper_killed(one: dict[str, Any], status: int, started: str) -> dict[str, 
 @contextlib.contextmanager
 def free_ports(count: int) -> Any:
     """That many different TCP ports that nobody listens on, held while the context lasts."""
+    import socket  # most runs need no port, and every run waits for this process's imports
+
     holders = []
     try:
         for _ in range(count):

@@ -22,7 +22,6 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 from __future__ import annotations
 
 import os
-import socket
 import time
 
 PROTOCOL = 1
@@ -139,7 +138,7 @@ def host_facts() -> dict[str, str]:
         namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
         boot = namespace = ""
-    return {"host": socket.gethostname(), "boot": boot, "namespace": namespace}
+    return {"host": os.uname().nodename, "boot": boot, "namespace": namespace}
 
 
 def start_time(pid: int) -> str | None:
