@@ -49,6 +49,7 @@ def clean_environment(request: pytest.FixtureRequest) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AIRFLOW_HOME", str(home))
     monkeypatch.setenv("AIRFLOW_TRAIN_STORE", str(home / "store"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
 
 
 @pytest.fixture

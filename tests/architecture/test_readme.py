@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_train import definitions
-
-pytestmark = pytest.mark.xdist_group("airflow")
 
 
 def blocks(repository: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
 
 
-def test_the_dag_is_a_dag_whose_second_task_waits_for_the_first(repository: Path, tmp_path: Path) -> None:
-    file = tmp_path / "digits.py"
-    file.write_text(blocks(repository, "python")[0])
-    dag = runpy.run_path(str(file))["dag"]
-    assert dag.task_dict["register"].upstream_task_ids == {"train"}
-    assert len(blocks(repository, "python")[0].splitlines()) <= 15
+@pytest.fixture(scope="module")
+def task(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the DAG's tasks came to, asked in a process of its own: Airflow reads its home when it is imported."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "digits.py").write_text(blocks(repository, "python")[0])
+    ask = (
+        "import json, runpy; dag = runpy.run_path('digits.py')['dag'];"
+        "print(json.dumps({name: [sorted(task.upstream_task_ids), getattr(task, 'estimator', None)]"
+        " for name, task in dag.task_dict.items()}))"
+    )
+    environment = {**os.environ, "AIRFLOW_HOME": str(home), "PYTHONPATH": str(repository)}
+    done = subprocess.run(
+        [sys.executable, "-c", ask], cwd=home, env=environment, capture_output=True, text=True, check=True
+    )
+    tasks: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return tasks
 
 
-def test_the_yaml_says_the_same_as_the_dag(repository: Path, tmp_path: Path) -> None:
+def test_the_dag_is_short_and_its_second_task_waits_for_the_first(
+    repository: Path, task: dict[str, Any]
+) -> None:
+    assert task["register"][0] == ["train"]
+    assert len(blocks(repository, "python")[0].splitlines()) <= 20
+
+
+def test_the_yaml_says_the_same_as_the_dag(repository: Path, task: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "digits.yaml"
     file.write_text(blocks(repository, "yaml")[0])
-    source = tmp_path / "digits.py"
-    source.write_text(blocks(repository, "python")[0])
-    in_python = runpy.run_path(str(source))["dag"].task_dict["train"].estimator
-    job, other = (definitions.load(one).normalized() for one in (file, in_python))
+    job, other = (definitions.load(one).normalized() for one in (file, task["train"][1]))
     assert job.compute_target == "local"
     job.compute_target = other.compute_target
     assert job == other
