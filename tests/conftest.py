@@ -66,7 +66,7 @@ def sources() -> Path:
     return TESTS / "sources"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of this repository."""
     return REPOSITORY
