@@ -159,9 +159,8 @@ def refresh(store: RunStore) -> list[str]:
     """
     problems = []
     for run_id in store.active():
-        if store.exists(run_id):
-            try:
-                look(store, run_id)
-            except TrainError as error:
-                problems.append(f"run {run_id} could not be looked at: {error}")
+        try:
+            look(store, run_id)
+        except TrainError as error:
+            problems.append(f"run {run_id} could not be looked at: {error}")
     return problems

@@ -236,8 +236,17 @@ class RunStore:
         return found
 
     def active(self) -> list[str]:
-        """Ids of runs without a settled verdict, oldest entries of dead submits among them."""
-        return index.active(self.files)
+        """Ids of runs without a settled verdict, newest first; entries that a dead submit left beside are removed."""
+        found = []
+        for created, run_id in index.active(self.files):
+            data = self.files.read_json_or_none(layout.spec(run_id))
+            if data is None:
+                continue  # not submitted yet, or never
+            if data["created"] == created:
+                found.append(run_id)
+            else:
+                index.remove(self.files, run_id, data["experiment"], created)
+        return found
 
     def summary(self, run_id: str) -> RunSummary | None:
         """One line about a run; None when it doesn't exist."""

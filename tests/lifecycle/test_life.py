@@ -30,7 +30,7 @@ from airflow_train.lifecycle.submit import dry_run, submit
 from airflow_train.runs import ids
 from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
-from airflow_train.store import layout
+from airflow_train.store import index, layout
 from tests.targets.lab import Lab, until
 
 
@@ -334,3 +334,13 @@ def test_outputs_that_can_not_be_collected_stay_for_a_person(lab: Lab) -> None:
     assert (said["status"], said["reason"]) == ("Failed", "infrastructure")
     assert "outputs could not be collected" in said["message"]
     assert lab.path(run_id, "node_0", "work", "outputs", "model").read_text() == "weights"
+
+
+def test_what_a_dead_submit_left_in_the_index_goes_when_somebody_lists(lab: Lab) -> None:
+    spec = lab.spec("pass")
+    lab.store.create(replace(spec, created=protocol.timestamp(time.time() - 60)))
+    (lab.path(spec.run_id) / "spec.json").unlink()
+    lab.store.create(spec)
+    assert [created for created, _ in index.active(lab.store.files)] != [spec.created]
+    assert lab.store.active() == [spec.run_id]
+    assert [created for created, _ in index.active(lab.store.files)] == [spec.created]
