@@ -40,11 +40,11 @@ def descendants(root: int) -> list[int]:
         if state not in (b"Z", b"X"):
             children.setdefault(parent, []).append(pid)
     found: list[int] = []
-    todo = [root]
-    while todo:
-        below = children.get(todo.pop(), [])
+    ahead = [root]
+    while ahead:
+        below = children.get(ahead.pop(), [])
         found += below
-        todo += below
+        ahead += below
     return found
 
 
