@@ -11,7 +11,6 @@ from typing import Any
 
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
-from airflow_train.definitions.loading import RUNNABLE
 from airflow_train.definitions.values import HIDDEN, Written, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store import snapshots
@@ -40,17 +39,7 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
         lines["experiment",] = f"--experiment {experiment}"
     document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
     folder = Path(file).absolute().parent
-    return _class(file, document.data).from_dict(
-        document.data, where=file, folder=folder, lines=lines, strict=True
-    )
-
-
-def _class(file: str, data: dict[str, Any]) -> type[Runnable]:
-    named = str(data.get("type")).lower()
-    if found := next((cls for name, cls in RUNNABLE.items() if name.lower() == named), None):
-        return found
-    definitions.load(Path(file))  # says what is wrong with the type in the file, or …
-    return type(definitions.load(data))  # … with the one that was set
+    return definitions.from_document(document.data, where=file, folder=folder, lines=lines)
 
 
 def _named(option: str) -> str:

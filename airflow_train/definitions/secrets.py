@@ -45,6 +45,6 @@ class Public(Text):
         if any(mark in value for mark in self.without):
             return at.say(
                 f"{at} (not shown) seems to hold a password, which definitions never do",
-                "write it without; password is where connection:NAME, variable:NAME or env:NAME stands",
+                "leave that out and write password: connection:NAME, variable:NAME or env:NAME",
             )
         return str(value)

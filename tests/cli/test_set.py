@@ -12,7 +12,9 @@ import pytest
 @pytest.mark.parametrize(
     "line", [["dry-run"], ["run", "--detach"], ["run", "--json"]], ids=["dry-run", "run", "run --json"]
 )
-@pytest.mark.parametrize("option", ["entry_script=nope.py", "source_directory=/nowhere", "node_count=0"])
+@pytest.mark.parametrize(
+    "option", ["entry_script=nope.py", "source_directory=/nowhere", "node_count=0", "type=Keras"]
+)
 def test_a_problem_of_an_option_names_the_option(
     cli: Any, define: Callable[..., str], line: list[str], option: str
 ) -> None:

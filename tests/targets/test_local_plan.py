@@ -77,12 +77,24 @@ def test_a_command_finds_the_named_interpreter_first(lab: Lab, tmp_path: Path, c
     assert view.record.exits[0]["code"] == 3
 
 
+def test_an_interpreter_is_found_from_where_the_run_is_submitted(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    spec = lab.spec("", interpreter_path="bin/python")
+
+    command = targets.get(LOCAL).plan(spec, lab.store).to_json()["launch"]["command"]
+    assert command[0] == str(tmp_path / "bin" / "python")
+
+
 def test_every_part_of_an_environment_is_refused_by_the_name_it_was_written_with(lab: Lab) -> None:
     environment = {"name": "e", "image": "i", "docker_arguments": ["-it"], "conda_packages": ["x"]}
     said = targets.get(LOCAL).check(asdict(Job("ScriptRunConfig", ".", environment=environment)), lab.store)
 
     assert [one.split(" can't")[0] for one in said] == [
-        "custom_docker_image or docker.base_image",
+        "docker.base_image",
         "arguments of docker",
         "conda_packages",
     ]

@@ -36,14 +36,18 @@ _NOT_HERE = {
 #: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
 _ASKED = {
     "conda_channels": "conda channels",
-    "image": "custom_docker_image or docker.base_image",
+    "image": "custom_docker_image",
     "dockerfile": "docker.base_dockerfile",
-    "registry": "the registry of an image",
+    "registry": "image_registry_details",
     "use_docker": "use_docker: true",
     "docker_arguments": "arguments of docker",
     "platform": "docker.platform",
     "shared_volumes": "shared_volumes: false",
 }
+
+
+#: the same where a whole `Environment`, which has a name, asked for it
+_ASKED_BY_NAME = {**_ASKED, "image": "docker.base_image", "registry": "docker.base_image_registry"}
 
 
 class LocalTarget:
@@ -66,7 +70,7 @@ class LocalTarget:
         problems = [
             f"{words} can't be honoured on the local target; leave it out or use another compute_target."
             for words in (
-                *(_ASKED.get(key, key) for key in job["environment"] if key != "name"),
+                *_asked(job["environment"]),
                 *(words for part, words in _NOT_HERE.items() if job[part]),
             )
         ]
@@ -95,6 +99,7 @@ class LocalTarget:
         """Supervisor and launch file of the run."""
         archive, script = bundle.names()
         interpreter = self._interpreter(spec.job)
+        found = shutil.which(interpreter)
         return plan.build(
             spec,
             plan.Places(
@@ -104,7 +109,7 @@ class LocalTarget:
                 runtime=self._path(store, archive),
                 script=self._path(store, script),
                 python=sys.executable,
-                interpreter=shutil.which(interpreter) or interpreter,
+                interpreter=os.path.abspath(found) if found else interpreter,
             ),
         )
 
@@ -156,3 +161,8 @@ class LocalTarget:
                 "/proc" if sees else "no /proc here: only a script's process group can be ended",
             ),
         ]
+
+
+def _asked(environment: Mapping[str, Any]) -> list[str]:
+    words = _ASKED_BY_NAME if "name" in environment else _ASKED
+    return [words.get(key, key) for key in environment if key != "name"]
