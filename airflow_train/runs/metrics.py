@@ -1,7 +1,8 @@
 """What a run logged: from the lines of its ranks to values, tables, last scalars and tags.
 
-A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table or tags, `n` the
-metric's name, `v` the value, `s` the step and `t` seconds since the epoch. NaN and infinities are kept as such;
+A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table, image (`v` names
+a file of the run), tags, properties or status (of a child run), `n` the metric's name, `v` the value, `s` the step and
+`t` seconds since the epoch. NaN and infinities are kept as such;
 `json_safe` turns them into text where JSON proper is asked for.
 """
 
@@ -24,6 +25,8 @@ _BLOCK = 1 << 20
 _LONGEST_TEXT = 100
 #: Whole lines about tags, found without parsing the others; in text a quote is escaped, so nothing else looks like it.
 _TAGS = re.compile(rb'(\{"k":"tags"[^\n]*)\n')
+_PROPERTIES = re.compile(rb'(\{"k":"properties"[^\n]*)\n')
+_STATUS = re.compile(rb'(\{"k":"status"[^\n]*)\n')
 
 
 def records(data: bytes) -> Iterator[Record]:
@@ -55,7 +58,7 @@ def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
         kind, metric = record.get("k"), record.get("n")
         if metric is None or (name is not None and metric != name):
             continue
-        if kind in ("scalar", "list"):
+        if kind in ("scalar", "list", "image"):
             series.setdefault(metric, []).append(record["v"])
         elif kind in ("row", "table"):
             _add_rows(tables.setdefault(metric, {}), record["v"], single=kind == "row")
@@ -93,6 +96,22 @@ def fold_tags(
         for key in removed:
             now.pop(key, None)
     return now
+
+
+def fold_properties(properties: Mapping[str, str], ranks: Sequence[bytes]) -> dict[str, str]:
+    """Properties of a run with those that its script added; what is there never changes."""
+    now = dict(properties)
+    for lines in ranks:
+        for line in _PROPERTIES.findall(lines):
+            for key, value in json.loads(line)["v"].items():
+                now.setdefault(key, value)
+    return now
+
+
+def ended_as(lines: bytes) -> str | None:
+    """How a child run was ended by its script; None when it wasn't."""
+    found = _STATUS.search(lines)
+    return str(json.loads(found.group(1))["v"]) if found else None
 
 
 def json_safe(value: Any) -> Any:

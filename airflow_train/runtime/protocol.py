@@ -15,6 +15,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "last_lines", "exception"}
+    registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
+    children/0001/child.json {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
     cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
     events/0001.json     {"at", "status", "reason", "by"}
 """
@@ -40,6 +42,9 @@ FILES = "AIRFLOW_TRAIN_FILES"
 TAGS = "AIRFLOW_TRAIN_TAGS"
 RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
+# … and `runtime/script/azureml_run/` these too.
+PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
+MODELS = "AIRFLOW_TRAIN_MODELS"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
 WITHHELD_PREFIXES = (
