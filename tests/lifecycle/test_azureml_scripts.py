@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,11 @@ from airflow_train.lifecycle.experiment import Experiment
 from airflow_train.lifecycle.run import Run
 from airflow_train.models.model import Model
 from airflow_train.store import layout
-from tests.targets.lab import Lab
+from tests.faults.victims import Zygote, kill
+from tests.targets.lab import Lab, until
 
+#: An interpreter that can run notebooks; the project itself doesn't depend on one.
+NBCONVERT = os.environ.get("NBCONVERT_PYTHON", "")
 SCRIPTS = Path(airflow_train.__file__).parent / "runtime" / "script"
 
 
@@ -144,6 +150,35 @@ def test_a_supervisor_killed_after_the_order_takes_no_model_away(lab: Lab, sourc
 
     assert view.status == "Failed"
     assert [(one.version, one.run_id) for one in models(lab, "w")] == [(1, run_id)]
+
+
+def test_judges_killed_while_they_register_leave_one_whole_version(
+    lab: Lab, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    zygote = Zygote(tmp_path_factory.mktemp("cache"))
+    chance = random.Random(1)
+    code = (
+        "from azureml.core import Run\nrun = Run.get_context()\nos.makedirs('outputs/m', exist_ok=True)\n"
+        "for n in range(60): open('outputs/m/%d' % n, 'w').write('whole' * 1000)\n"
+        "print(run.register_model('many', 'outputs/m').version)"
+    )
+    for number in range(1, 4):
+        run_id = lab.start(code)
+        until(lambda run_id=run_id: lab.path(run_id, "node_0", "report.json").exists())
+        for _ in range(5):
+            victim = zygote.start("look", lab.store.uri, run_id, {}, time.monotonic())
+            time.sleep(chance.uniform(0, 0.06))
+            kill(victim)
+        assert lab.wait(run_id).status == "Completed"
+        assert lab.lines(run_id) == [str(number)]
+    zygote.close()
+
+    found = models(lab, "many")
+    assert [one.version for one in found] == [3, 2, 1]
+    for one in found:
+        folder = Path(one.download(str(tmp_path / str(one.version))))
+        assert {file.read_text() for file in folder.iterdir()} == {"whole" * 1000}
+        assert len(list(folder.iterdir())) == 60
 
 
 def test_a_path_that_is_not_there_is_refused_in_the_script_with_what_is(lab: Lab) -> None:
@@ -283,3 +318,37 @@ def test_an_azureml_without_an_init_file_and_one_of_a_virtual_environment_count_
 
     assert asked("from azureml.core import Run; print(Run.word)", folder) == "the real one"
     assert asked(late) == "the real one"
+
+
+# ---------------------------------------------------------------------- notebooks
+
+
+@pytest.mark.skipif(
+    not NBCONVERT, reason="NBCONVERT_PYTHON names no interpreter with nbconvert and ipykernel"
+)
+@pytest.mark.parametrize(
+    ("cell", "status"), [("run.log('x', 1)", "Completed"), ("run.log('x', 1); 1 / 0", "Failed")]
+)
+def test_a_notebook_runs_and_lands_in_the_outputs(lab: Lab, tmp_path: Path, cell: str, status: str) -> None:
+    source = tmp_path / "notebook"
+    source.mkdir()
+    code = f"from azureml.core import Run\nrun = Run.get_context(allow_offline=False)\n{cell}"
+    one = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
+    kernel = {"kernelspec": {"name": "python36", "display_name": "Python 3.6", "language": "python"}}
+    notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": kernel, "cells": [one]}
+    (source / "train.ipynb").write_text(json.dumps(notebook))
+    run = Experiment("old", lab.store).submit(
+        {
+            "type": "Estimator",
+            "source_directory": str(source),
+            "entry_script": "train.ipynb",
+            "environment_definition": {
+                "name": "nb",
+                "python": {"user_managed_dependencies": True, "interpreter_path": NBCONVERT},
+            },
+        }
+    )
+
+    assert run.wait_for_completion(raise_on_error=False) == status
+    assert run.get_metrics() == {"x": 1}
+    assert ("outputs/train.ipynb" in run.get_file_names()) is (status == "Completed")

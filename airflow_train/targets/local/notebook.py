@@ -23,6 +23,11 @@ def check(job: Mapping[str, Any], interpreter: str) -> list[str]:
             f"entry_script {name!r} is a notebook in a folder, where it would run beside ./outputs; move it to the top "
             "of source_directory, or make its folder the source_directory."
         )
+    if job["distribution"]:
+        problems.append(
+            f"entry_script {name!r} is a notebook, which can't be one of several processes; leave distributed_training "
+            "out."
+        )
     if subprocess.call([interpreter, "-c", _ASK], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         problems.append(
             f"entry_script {name!r} is a notebook, and {interpreter} has no nbconvert and ipykernel to run it; "
