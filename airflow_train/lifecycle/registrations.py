@@ -6,6 +6,9 @@ version it has, so that a judge who is killed in between is simply followed by t
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from airflow_train.exceptions import ModelError
 from airflow_train.models.model import Model
 from airflow_train.models.registration import register_from_run
@@ -24,26 +27,30 @@ def carry_out(store: RunStore, spec: RunSpec) -> list[Model]:
     for name in store.files.list(folder):
         if name.endswith(_FAILED):
             continue
-        wanted = store.files.read_json(f"{folder}/{name}")
         try:
-            made.append(
-                register_from_run(
-                    store.files,
-                    spec.run_id,
-                    wanted["model_name"],
-                    wanted["model_path"],
-                    tags=wanted["tags"],
-                    properties=wanted["properties"],
-                    description=wanted["description"],
-                    model_framework=wanted["model_framework"],
-                    model_framework_version=wanted["model_framework_version"],
-                    lineage=lineage(spec),
-                )
-            )
+            wanted = _wanted(store.files.read(f"{folder}/{name}"))
+            made.append(register_from_run(store.files, spec.run_id, **wanted, lineage=lineage(spec)))
         except ModelError as error:
-            failure = {"at": protocol.timestamp(), "model_name": wanted["model_name"], "error": str(error)}
+            failure = {"at": protocol.timestamp(), "error": str(error)}
             store.files.create_json(f"{folder}/{name.removesuffix('.json')}{_FAILED}", failure)
     return made
+
+
+def _wanted(data: bytes) -> dict[str, Any]:
+    """What a request says; the script could have written anything, and a judge goes on.
+
+    :raises ModelError: it is no request.
+    """
+    try:
+        wanted = json.loads(data)
+        texts = ("model_name", "model_path", "description", "model_framework", "model_framework_version")
+        if any(not isinstance(wanted[text], str | None) for text in texts):
+            raise TypeError
+        return {name: wanted[name] for name in (*texts, "tags", "properties")}
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            "a request to register a model isn't one of run.register_model; use that instead of writing it."
+        ) from None
 
 
 def failures(store: RunStore, run_id: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_train.exceptions import FileNotInRun
 from airflow_train.lifecycle import cancel as cancelling
-from airflow_train.lifecycle import observe, registrations, wait
+from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.child import ChildRun, children
 from airflow_train.lifecycle.follow import Follower, LogLine
 from airflow_train.runs import metrics
@@ -191,6 +191,7 @@ class Run:
         :param model_path: a file or folder among `get_file_names()`; the model's name by default.
         :raises ModelError: the name is no model name, or there is nothing at `model_path`.
         """
+        from airflow_train.lifecycle import registrations
         from airflow_train.models.registration import register_from_run
 
         return register_from_run(
@@ -208,4 +209,6 @@ class Run:
 
     def failed_registrations(self) -> list[str]:
         """Why models that the script asked for weren't registered, one sentence each."""
+        from airflow_train.lifecycle import registrations
+
         return registrations.failures(self._store, self.id)

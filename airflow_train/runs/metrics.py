@@ -23,6 +23,8 @@ Scalar = float | int | str | bool
 #: Bytes parsed at once: large enough to be fast, small enough that a million points don't fill the memory.
 _BLOCK = 1 << 20
 _LONGEST_TEXT = 100
+#: Kinds of records that aren't metrics.
+_NAMELESS = ("tags", "properties", "status")
 #: Whole lines about tags, found without parsing the others; in text a quote is escaped, so nothing else looks like it.
 _TAGS = re.compile(rb'(\{"k":"tags"[^\n]*)\n')
 _PROPERTIES = re.compile(rb'(\{"k":"properties"[^\n]*)\n')
@@ -87,7 +89,8 @@ def fold_tags(
 
     `ranks` are the lines of the scripts, `outside` the changes by others: `{"at": time, "set": {…}, "remove": […]}`.
     """
-    said = (json.loads(line) for lines in ranks for line in _TAGS.findall(lines))
+    lines = [line for rank in ranks for line in _TAGS.findall(rank)]
+    said = [one for line in lines for one in _parse(line) if isinstance(one["v"], dict)]
     changes = [(change.get("t", 0.0), change.get("v") or {}, change.get("r") or ()) for change in said]
     changes += [(protocol.seconds_of(c["at"]), c.get("set") or {}, c.get("remove") or ()) for c in outside]
     now = dict(tags)
@@ -102,16 +105,20 @@ def fold_properties(properties: Mapping[str, str], ranks: Sequence[bytes]) -> di
     """Properties of a run with those that its script added; what is there never changes."""
     now = dict(properties)
     for lines in ranks:
-        for line in _PROPERTIES.findall(lines):
-            for key, value in json.loads(line)["v"].items():
-                now.setdefault(key, value)
+        for added in _found(_PROPERTIES, lines):
+            if isinstance(added, dict):
+                now = {**added, **now}
     return now
 
 
 def ended_as(lines: bytes) -> str | None:
     """How a child run was ended by its script; None when it wasn't."""
-    found = _STATUS.search(lines)
-    return str(json.loads(found.group(1))["v"]) if found else None
+    ends = [end for end in _found(_STATUS, lines) if end in ("Completed", "Failed", "Canceled")]
+    return str(ends[0]) if ends else None
+
+
+def _found(kind: re.Pattern[bytes], lines: bytes) -> list[Any]:
+    return [one["v"] for line in kind.findall(lines) for one in _parse(line)]
 
 
 def json_safe(value: Any) -> Any:
@@ -128,9 +135,13 @@ def json_safe(value: Any) -> Any:
 def _parse(block: bytes) -> list[Record]:
     """Whole lines at once as one JSON array, four times as fast as line by line; one by one if a line is torn."""
     try:
-        return json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")  # type: ignore[no-any-return]
+        found: list[Any] = json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
     except ValueError:
-        return [record for line in block.splitlines() if (record := _rescue(line)) is not None]
+        found = [_rescue(line) for line in block.splitlines()]
+    # a file of lines can hold anything that somebody else wrote into it
+    return [
+        one for one in found if type(one) is dict and "v" in one and ("n" in one or one.get("k") in _NAMELESS)
+    ]
 
 
 def _rescue(line: bytes) -> Record | None:

@@ -8,15 +8,17 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          "script_path", "command", "environment", "ports", "grace_seconds",
                          "max_run_duration_seconds", "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do; holds no secret
-    node_0/claim.json    identity of the supervisor; who creates it may start the ranks, once
+    node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?}: why the supervisor ended the ranks before they ended themselves
-    node_0/report.json   {"at", "started", "outputs", "conflicts", "error", "by"}: everything is collected
+    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
-                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "last_lines", "exception"}
+                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "lost_output_bytes", "last_lines",
+                         "exception"}
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
-    children/0001/child.json {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
+    children/0001/child.json
+                         {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
     cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
     events/0001.json     {"at", "status", "reason", "by"}
 """
@@ -191,4 +193,19 @@ def alive(who: dict[str, str | int]) -> bool | None:
         return None
     if who.get("boot") != here["boot"]:
         return False
-    return start_time(int(who["pid"])) == (who.get("start_time") or "")
+    pid = int(who["pid"])
+    started = start_time(pid)
+    if started is None and _hidden(pid):
+        return None
+    return started == (who.get("start_time") or "")
+
+
+def _hidden(pid: int) -> bool:
+    """Does a process of another user live under that pid, where /proc shows only one's own (hidepid)?"""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False

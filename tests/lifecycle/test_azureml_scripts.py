@@ -20,6 +20,7 @@ from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.experiment import Experiment
 from airflow_train.lifecycle.run import Run
 from airflow_train.models.model import Model
+from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from tests.faults.victims import Zygote, kill
 from tests.targets.lab import Lab, until
@@ -205,6 +206,17 @@ def test_a_model_that_vanished_before_the_end_is_written_down(lab: Lab) -> None:
     assert "has no file or folder 'outputs/a.pkl'" in sentence
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"model_name": 1}'])
+def test_a_request_that_is_none_keeps_nobody_from_judging(lab: Lab, text: str) -> None:
+    view = lab.run(
+        "folder = os.path.dirname(os.environ['AIRFLOW_TRAIN_FILES']) + '/registrations'\nos.mkdir(folder)\n"
+        f"open(folder + '/x.json', 'w').write({text!r})"
+    )
+
+    assert view.status == "Completed"
+    assert "isn't one of run.register_model" in Run(view.record.run_id, lab.store).failed_registrations()[0]
+
+
 def test_what_is_not_there_says_so_in_one_sentence(lab: Lab, sources: Path) -> None:
     run = completed(lab, sources, "azureml_workspace", environment_variables={"MY_KEY": "s"})
     key, *sentences = words(lab, run)
@@ -238,6 +250,12 @@ def test_a_script_can_stop_its_run(lab: Lab) -> None:
     )
 
     assert view.status == "Canceled"
+
+
+def test_the_shim_reads_the_environment_that_the_protocol_names() -> None:
+    text = "".join(file.read_text() for file in (SCRIPTS / "azureml_run").iterdir() if file.suffix == ".py")
+    for name in (protocol.PROPERTIES, protocol.MODELS, protocol.CANCEL):
+        assert f'"{name}"' in text
 
 
 # ---------------------------------------------------------------------- without a run
