@@ -254,7 +254,7 @@ def test_a_script_can_stop_its_run(lab: Lab) -> None:
 
 def test_the_shim_reads_the_environment_that_the_protocol_names() -> None:
     text = "".join(file.read_text() for file in (SCRIPTS / "azureml_run").iterdir() if file.suffix == ".py")
-    for name in (protocol.PROPERTIES, protocol.MODELS, protocol.CANCEL):
+    for name in (protocol.PROPERTIES, protocol.MODELS):
         assert f'"{name}"' in text
 
 

@@ -143,7 +143,7 @@ class Run(recording.Recording):
         """End a child run as Canceled; ask the run itself to stop: TERM comes, and KILL after the grace."""
         if self.parent is not None:
             self._end("Canceled")
-        elif not self._files:
+        elif not self._files or not self._place._cancel:
             print("Attempted to cancel the run")
         else:
             request = {
@@ -151,7 +151,7 @@ class Run(recording.Recording):
                 "by": f"rank {self.rank}",
                 "reason": "run.cancel() in the script",
             }
-            documents.create(os.environ["AIRFLOW_TRAIN_CANCEL"], request)
+            documents.create(self._place._cancel, request)
 
     # Children
 
