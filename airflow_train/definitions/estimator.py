@@ -208,16 +208,8 @@ class Estimator(EstimatorBase):
         """The rules of all estimators, and those of several processes (5 to 7 and 9 of the original)."""
         super().check(at)
         names = ("node_count", "process_count_per_node", "distributed_training", "distributed_backend")
-        if at.failed(*names):
-            return
-        training = self.distributed_training
-        if training is None:
-            for name in names[:2]:
-                if self.given(name) and not is_deferred(getattr(self, name)):
-                    found = getattr(self, name)
-                    finding = f"{name} is {found} but distributed_training doesn't say how processes find each other"
-                    (at / name).say(finding, f"add distributed_training: {either(self._words())}")
-        laid_out(training, at, "distributed_training", self.node_count, self.process_count_per_node)
+        if not at.failed(*names):
+            self._check_layout(names[:2], at)
         if self.use_gpu is True and self.gpu == 0:
             (at / "gpu").say("gpu is 0 but use_gpu is true", "leave one of them out")
         if self.use_gpu is True and self.given("custom_docker_image"):
@@ -225,6 +217,16 @@ class Estimator(EstimatorBase):
                 "use_gpu can't be given beside custom_docker_image, because it chooses an image",
                 "ask for GPUs with gpu",
             )
+
+    def _check_layout(self, names: Sequence[str], at: At) -> None:
+        training = self.distributed_training
+        if training is None:
+            for name in names:
+                if self.given(name) and not is_deferred(getattr(self, name)):
+                    found = getattr(self, name)
+                    finding = f"{name} is {found} but distributed_training doesn't say how processes find each other"
+                    (at / name).say(finding, f"add distributed_training: {either(self._words())}")
+        laid_out(training, at, "distributed_training", self.node_count, self.process_count_per_node)
 
     def _words(self) -> list[str]:
         kind = self.PARAMS["distributed_training"].kind

@@ -23,6 +23,8 @@ class Runnable(Definition):
 
     #: What a registered model of such a run is made with.
     FRAMEWORK: ClassVar[str | None] = None
+    #: Parameters of which one must be given, as it says what to run.
+    STARTS: ClassVar[tuple[str, ...]] = ("entry_script",)
 
     source_directory: str | os.PathLike[str] = param(
         PathText(empty="."),

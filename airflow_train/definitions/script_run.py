@@ -28,6 +28,7 @@ class ScriptRunConfig(Runnable):
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
+    STARTS = ("script", "command")
     ABSENT: ClassVar[Mapping[str, str]] = {
         "entry_script": "the script is called otherwise; write script",
         "script_params": "arguments are words here; write arguments",
@@ -77,7 +78,7 @@ class ScriptRunConfig(Runnable):
         Integer(mend="leave it out for 30 days"),
         default=THIRTY_DAYS,
         kw_only=False,
-        doc="Seconds after which the run is stopped and has failed.",
+        doc="Seconds after which the run is stopped and has failed; None means the default, 30 days.",
     )
     command: Sequence[Any] | str | None = param(
         Arguments(whole=True),

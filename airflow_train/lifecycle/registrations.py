@@ -29,6 +29,14 @@ def carry_out(store: RunStore, spec: RunSpec) -> list[Model]:
             continue
         try:
             wanted = _wanted(store.files.read(f"{folder}/{name}"))
+            if wanted["model_framework"] in (
+                None,
+                spec.job.get("framework"),
+            ):  # as `Run.register_model` has it
+                wanted["model_framework"] = spec.job.get("framework")
+                wanted["model_framework_version"] = wanted["model_framework_version"] or spec.job.get(
+                    "framework_version"
+                )
             made.append(register_from_run(store.files, spec.run_id, **wanted, lineage=lineage(spec)))
         except ModelError as error:
             failure = {"at": protocol.timestamp(), "error": str(error)}

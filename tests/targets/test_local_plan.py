@@ -55,10 +55,37 @@ def test_the_launch_file_has_exactly_the_parts_that_the_protocol_names(lab: Lab)
         ({"arguments": ["--x", "010"]}, ["/usr/py", "train.py", "--x", "010"]),
         ({"command": "echo $HOME | cat"}, ["/bin/sh", "-c", "echo $HOME | cat"]),
         ({"command": ["a", "b c"]}, ["a", "b c"]),
+        (
+            {"command": ["a", "b c"], "interpreter_path": "py"},
+            ["/bin/sh", "-c", 'PATH="$0:$PATH"; export PATH; exec "$@"', "/usr", "a", "b c"],
+        ),
     ],
 )
 def test_the_command_line(lab: Lab, job: dict[str, object], command: list[str]) -> None:
     assert launched(lab, **job)["command"] == command
+
+
+@pytest.mark.parametrize("command", ["python 'it works.py'; exit 3", ["python", "it works.py"]])
+def test_a_command_finds_the_named_interpreter_first(lab: Lab, tmp_path: Path, command: object) -> None:
+    python = tmp_path / "an environment" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    python.chmod(0o755)
+    view = lab.run("", command=command, interpreter_path=str(python))
+
+    assert lab.lines(view.record.run_id) == ["it works.py"]
+    assert view.record.exits[0]["code"] == 3
+
+
+def test_every_part_of_an_environment_is_refused_by_the_name_it_was_written_with(lab: Lab) -> None:
+    environment = {"name": "e", "image": "i", "docker_arguments": ["-it"], "conda_packages": ["x"]}
+    said = targets.get(LOCAL).check(asdict(Job("ScriptRunConfig", ".", environment=environment)), lab.store)
+
+    assert [one.split(" can't")[0] for one in said] == [
+        "custom_docker_image or docker.base_image",
+        "arguments of docker",
+        "conda_packages",
+    ]
 
 
 def test_the_environment_of_the_submitter_is_not_written_down(
@@ -78,7 +105,9 @@ def test_the_environment_of_the_submitter_is_not_written_down(
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        ({"environment": {"pip_packages": ["numpy"]}}, "packages and images"),
+        ({"environment": {"pip_packages": ["numpy"]}}, "pip_packages"),
+        ({"environment": {"name": "e", "use_docker": True}}, "use_docker: true"),
+        ({"command": ["x"], "interpreter_path": "/nowhere/python"}, "/nowhere/python"),
         ({"inputs": [{"name": "a"}]}, "inputs"),
         ({"gpu": 1}, "gpu"),
         ({"cpu": 2.0}, "cpu"),

@@ -17,6 +17,8 @@ NOTEBOOK = (
     *("-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
     *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1"),
 )
+#: A command finds the programs of a named interpreter's folder, $0, before all others, as in an activated environment.
+_FIRST_ON_PATH = 'PATH="$0:$PATH"; export PATH; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,10 @@ def command(job: Mapping[str, Any], interpreter: str) -> list[str]:
     """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell)."""
     if job["command"] is not None:
         own = job["command"]
-        return ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
+        words = ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
+        if job["interpreter_path"]:
+            return ["/bin/sh", "-c", _FIRST_ON_PATH, os.path.dirname(interpreter), *words]
+        return words
     if is_notebook(job):
         return [interpreter, *NOTEBOOK, str(job["entry_script"])]
     return [interpreter, str(job["entry_script"]), *job["arguments"]]

@@ -24,13 +24,25 @@ _OPTIONS = ("interpreter_path",)
 
 #: part of a job → what people call it; each is refused as long as the local target can't honour it
 _NOT_HERE = {
-    "environment": "packages and images (pip, conda, docker)",
     "inputs": "inputs",
     "gpu": "gpu",
     "cpu": "cpu",
     "memory": "memory",
     "shm_size": "shm_size",
     "resume_from": "resume_from",
+}
+
+
+#: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
+_ASKED = {
+    "conda_channels": "conda channels",
+    "image": "custom_docker_image or docker.base_image",
+    "dockerfile": "docker.base_dockerfile",
+    "registry": "the registry of an image",
+    "use_docker": "use_docker: true",
+    "docker_arguments": "arguments of docker",
+    "platform": "docker.platform",
+    "shared_volumes": "shared_volumes: false",
 }
 
 
@@ -52,9 +64,11 @@ class LocalTarget:
     def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
         """Everything that local processes can't honour, one sentence each."""
         problems = [
-            f"{words} can't be honoured on the local target; remove them or use another compute_target."
-            for part, words in _NOT_HERE.items()
-            if job[part]
+            f"{words} can't be honoured on the local target; leave it out or use another compute_target."
+            for words in (
+                *(_ASKED.get(key, key) for key in job["environment"] if key != "name"),
+                *(words for part, words in _NOT_HERE.items() if job[part]),
+            )
         ]
         if (job["distribution"] or {}).get("type") == "mpi":
             problems.append(
@@ -67,7 +81,7 @@ class LocalTarget:
                 "set [train] store to a path."
             )
         interpreter = self._interpreter(job)
-        if job["command"] is None and shutil.which(interpreter) is None:
+        if (job["command"] is None or job["interpreter_path"]) and shutil.which(interpreter) is None:
             problems.append(
                 f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
             )
