@@ -20,7 +20,7 @@ from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMa
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.runnable import Runnable, gpu_param
 from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
 from airflow_train.definitions.values import either, is_deferred
@@ -118,7 +118,6 @@ class EstimatorBase(Runnable):
             (at / "entry_script").say(
                 "entry_script is missing", "name the script to run, a path below source_directory"
             )
-        check_script("entry_script", self.entry_script, at)
         if self.use_docker is False and self.given("custom_docker_image"):
             (at / "custom_docker_image").say(
                 "custom_docker_image can't be used because use_docker is false", "leave one of them out"

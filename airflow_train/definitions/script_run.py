@@ -14,7 +14,7 @@ from airflow_train.definitions.lists import Arguments
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.runnable import Runnable, gpu_param
 from airflow_train.definitions.target_value import Target
 
 THIRTY_DAYS = 30 * 24 * 3600
@@ -93,7 +93,6 @@ class ScriptRunConfig(Runnable):
 
     def check(self, at: At) -> None:
         """A script or a command, and numbers that agree."""
-        check_script("script", self.script, at)
         if not at.failed("script", "command"):
             if self.script is None and self.command is None:
                 (at / "script").say("script is missing", "name the script to run, or give a command")

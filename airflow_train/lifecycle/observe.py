@@ -13,6 +13,7 @@ from airflow_train.runs.record import RunRecord
 from airflow_train.runs.status import Status
 from airflow_train.runs.verdict import Verdict, judge
 from airflow_train.runtime import protocol
+from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import Observation, Target
 
@@ -118,12 +119,20 @@ class Watcher:
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
         targets.get(record.spec.target).sweep(record, self.store)
+        self._register(record)
         self.store.decide(record, judge(record, protocol.timestamp(), lost))
+
+    def _register(self, record: RunRecord) -> None:
+        if self.store.files.list(layout.registrations(self.run_id)):
+            from airflow_train.lifecycle import registrations  # most runs ask for none
+
+            registrations.carry_out(self.store, record.spec)
 
     def _settle(self, record: RunRecord) -> None:
         """Write what a killed judge left unwritten."""
         if record.verdict is not None and not self.store.settled(record.spec):
             targets.get(record.spec.target).sweep(record, self.store)
+            self._register(record)
             self.store.settle(record.spec, Verdict.from_json(record.verdict))
 
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_train.exceptions import FileNotInRun
 from airflow_train.lifecycle import cancel as cancelling
 from airflow_train.lifecycle import observe, said, wait
+from airflow_train.lifecycle.child import ChildRun, children
 from airflow_train.lifecycle.follow import Follower, LogLine
 from airflow_train.runs import metrics
 from airflow_train.runs.status import Status
 from airflow_train.runs.verdict import Verdict
 from airflow_train.store import artifacts, layout, snapshots
+from airflow_train.store.files import Files
 from airflow_train.store.run_store import RunStore, RunSummary, open_store
 
 if TYPE_CHECKING:
@@ -53,8 +55,13 @@ class Run:
 
     @property
     def properties(self) -> dict[str, str]:
-        """Facts that never change: snapshot, git, host."""
-        return dict(self._spec.properties)
+        """Facts that never change: snapshot, git, host, and what the script added."""
+        return metrics.fold_properties(self._spec.properties, self._store.metric_lines(self.id))
+
+    @property
+    def files(self) -> Files:
+        """The files of the run store."""
+        return self._store.files
 
     @property
     def outputs_uri(self) -> str:
@@ -116,6 +123,10 @@ class Run:
     def get_metrics(self, name: str | None = None) -> dict[str, Any]:
         """What the script logged: one value, or a list when it was logged several times; tables by column."""
         return metrics.fold(self._store.metric_lines(self.id), name)
+
+    def get_children(self, recursive: bool = False) -> list[ChildRun]:
+        """Child runs that the script made, in that order; `recursive` adds their own children after each."""
+        return list(children(self, recursive=recursive))
 
     def tag(self, key: str, value: str | None = None) -> None:
         """Set one tag, to an empty text where no value is given.
@@ -198,6 +209,7 @@ class Run:
         :param datasets: must be empty, as all that follow.
         :raises ModelError: the name is no model name, or there is nothing at `model_path`.
         """
+        from airflow_train.lifecycle import registrations
         from airflow_train.models.registration import register_from_run
 
         kept = {"datasets": datasets, "sample_input_dataset": sample_input_dataset}
@@ -217,9 +229,11 @@ class Run:
             model_framework=framework,
             model_framework_version=model_framework_version,
             description=description,
-            lineage={
-                "experiment": self.experiment,
-                "snapshot_id": self._spec.snapshot["id"],
-                "git_commit": self._spec.properties.get("azureml.git.commit"),
-            },
+            lineage=registrations.lineage(self._spec),
         )
+
+    def failed_registrations(self) -> list[str]:
+        """Why models that the script asked for weren't registered, one sentence each."""
+        from airflow_train.lifecycle import registrations
+
+        return registrations.failures(self._store, self.id)

@@ -1,7 +1,8 @@
 """What a run logged: from the lines of its ranks to values, tables, last scalars and tags.
 
-A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table or tags, `n` the
-metric's name, `v` the value, `s` the step and `t` seconds since the epoch. NaN and infinities are kept as such;
+A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table, image (`v` names
+a file of the run), tags, properties or status (of a child run), `n` the metric's name, `v` the value, `s` the step and
+`t` seconds since the epoch. NaN and infinities are kept as such;
 `json_safe` turns them into text where JSON proper is asked for.
 """
 
@@ -22,8 +23,12 @@ Scalar = float | int | str | bool
 #: Bytes parsed at once: large enough to be fast, small enough that a million points don't fill the memory.
 _BLOCK = 1 << 20
 _LONGEST_TEXT = 100
+#: Kinds of records that aren't metrics.
+_NAMELESS = ("tags", "properties", "status")
 #: Whole lines about tags, found without parsing the others; in text a quote is escaped, so nothing else looks like it.
 _TAGS = re.compile(rb'(\{"k":"tags"[^\n]*)\n')
+_PROPERTIES = re.compile(rb'(\{"k":"properties"[^\n]*)\n')
+_STATUS = re.compile(rb'(\{"k":"status"[^\n]*)\n')
 
 
 def records(data: bytes) -> Iterator[Record]:
@@ -55,7 +60,7 @@ def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
         kind, metric = record.get("k"), record.get("n")
         if metric is None or (name is not None and metric != name):
             continue
-        if kind in ("scalar", "list"):
+        if kind in ("scalar", "list", "image"):
             series.setdefault(metric, []).append(record["v"])
         elif kind in ("row", "table"):
             _add_rows(tables.setdefault(metric, {}), record["v"], single=kind == "row")
@@ -96,6 +101,26 @@ def fold_tags(
     return now
 
 
+def fold_properties(properties: Mapping[str, str], ranks: Sequence[bytes]) -> dict[str, str]:
+    """Properties of a run with those that its script added; what is there never changes."""
+    now = dict(properties)
+    for lines in ranks:
+        for added in _found(_PROPERTIES, lines):
+            if isinstance(added, dict):
+                now = {**added, **now}
+    return now
+
+
+def ended_as(lines: bytes) -> str | None:
+    """How a child run was ended by its script; None when it wasn't."""
+    ends = [end for end in _found(_STATUS, lines) if end in ("Completed", "Failed", "Canceled")]
+    return str(ends[0]) if ends else None
+
+
+def _found(kind: re.Pattern[bytes], lines: bytes) -> list[Any]:
+    return [one["v"] for line in kind.findall(lines) for one in _parse(line)]
+
+
 def json_safe(value: Any) -> Any:
     """The same data with NaN and infinities as "NaN", "Infinity" and "-Infinity", which XCom would refuse."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -115,7 +140,7 @@ def _parse(block: bytes) -> list[Record]:
         found = [_rescue(line) for line in block.splitlines()]
     # a file of lines can hold anything that somebody else wrote into it
     return [
-        one for one in found if type(one) is dict and "v" in one and ("n" in one or one.get("k") == "tags")
+        one for one in found if type(one) is dict and "v" in one and ("n" in one or one.get("k") in _NAMELESS)
     ]
 
 

@@ -14,7 +14,11 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
-                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "lost_output_bytes", "last_lines", "exception"}
+                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "lost_output_bytes", "last_lines",
+                         "exception"}
+    registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
+    children/0001/child.json
+                         {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
     cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
     events/0001.json     {"at", "status", "reason", "by"}
 """
@@ -40,6 +44,9 @@ FILES = "AIRFLOW_TRAIN_FILES"
 TAGS = "AIRFLOW_TRAIN_TAGS"
 RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
+# … and `runtime/script/azureml_run/` these too.
+PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
+MODELS = "AIRFLOW_TRAIN_MODELS"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
 WITHHELD_PREFIXES = (

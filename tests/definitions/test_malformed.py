@@ -252,7 +252,6 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         3,
         ("../a.py", "below"),
     ),
-    "notebook": ("type: Estimator\nsource_directory: a\nentry_script: a.ipynb\n", 3, ("a.ipynb", "notebook")),
     "nodes for scikit-learn": (
         "type: SKLearn\nsource_directory: a\nentry_script: a.py\nnode_count: 1\n",
         4,

@@ -212,3 +212,81 @@ def test_the_runtime_answers_a_line_it_does_not_understand_with_two(lab: Lab, li
     archive = lab.store.files.join(bundle.names()[0])
 
     assert subprocess.run([sys.executable, archive, *line], check=False, capture_output=True).returncode == 2
+
+
+# ---------------------------------------------------------------------- what Azure ML set
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({}, ("1", "Python", "None")),
+        (
+            {
+                "distribution": {"type": "pytorch", "communication_backend": "Gloo"},
+                "node_count": 2,
+                "process_count_per_node": 2,
+            },
+            ("2", "PyTorch", "Gloo"),
+        ),
+        (
+            {
+                "distribution": {"type": "tensorflow", "worker_count": 3, "parameter_server_count": 1},
+                "node_count": 3,
+            },
+            ("3", "TensorFlow", "ParameterServer"),
+        ),
+    ],
+)
+def test_scripts_find_the_variables_of_azure_ml(
+    lab: Lab, job: dict[str, object], said: tuple[str, ...]
+) -> None:
+    spec = lab.spec("", **job)
+    variables = plan.azureml_variables(spec)
+    environment = dict(plan.build(spec, PLACES).launch)["environment"]
+
+    assert variables.items() <= environment.items()
+    assert tuple(variables[f"AZUREML_{name}"] for name in ("NODE_COUNT", "FRAMEWORK", "COMMUNICATOR")) == said
+    assert variables["AZUREML_RUN_ID"] == spec.run_id
+    assert variables["AZUREML_ARM_PROJECT_NAME"] == spec.experiment
+    assert variables["AZUREML_OUTPUT_DIRECTORY"] == "./outputs"
+
+
+def test_the_definition_wins_over_the_variables_of_azure_ml(lab: Lab) -> None:
+    environment = launched(lab, environment_variables={"AZUREML_NODE_COUNT": "7"})["environment"]
+
+    assert isinstance(environment, dict)
+    assert environment["AZUREML_NODE_COUNT"] == "7"
+
+
+# ---------------------------------------------------------------------- notebooks
+
+
+def test_a_notebook_is_executed_into_the_outputs(lab: Lab) -> None:
+    made = launched(lab, entry_script="train.ipynb")["command"]
+
+    assert made == [
+        *("/usr/py", "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
+        *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1", "train.ipynb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({}, "has no nbconvert and ipykernel to run it; `pip install nbconvert ipykernel` there."),
+        ({"arguments": ["--x"]}, "a notebook, which takes no script_params; use environment_variables"),
+        ({"distribution": {"type": "pytorch"}}, "can't be one of several processes"),
+        ({"entry_script": "deep/train.ipynb"}, "is a notebook in a folder, where it would run beside"),
+    ],
+)
+def test_a_notebook_that_could_not_run_is_refused_at_submit(
+    lab: Lab, job: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    python.chmod(0o755)
+    whole = {"entry_script": "train.ipynb", "interpreter_path": str(python), **job}
+    problems = targets.get(LOCAL).check(asdict(Job("Estimator", ".", **whole)), lab.store)  # type: ignore[arg-type]
+
+    assert words in "\n".join(problems)

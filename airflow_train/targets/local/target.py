@@ -17,7 +17,7 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
 from airflow_train.targets.base import Observation
-from airflow_train.targets.local import engine, plan
+from airflow_train.targets.local import engine, notebook, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
@@ -89,6 +89,8 @@ class LocalTarget:
             problems.append(
                 f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
             )
+        elif plan.is_notebook(job):
+            problems += notebook.check(job, interpreter)
         return problems
 
     def _interpreter(self, job: Mapping[str, Any]) -> str:
@@ -110,6 +112,7 @@ class LocalTarget:
                 script=self._path(store, script),
                 python=sys.executable,
                 interpreter=os.path.abspath(found) if found else interpreter,
+                models=self._path(store, layout.models()),
             ),
         )
 
