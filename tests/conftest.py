@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
-ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "python38", "s3")
+ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "nbconvert", "python38", "s3")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,6 +58,16 @@ def store_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     uri = str(tmp_path / "Läufe & store #1 [ä] 100%")
     monkeypatch.setenv("AIRFLOW_TRAIN_STORE", uri)
     return uri
+
+
+@pytest.fixture
+def nbconvert() -> str:
+    """An interpreter that can run notebooks: `NBCONVERT_PYTHON`, or the one that `.ci/engines` makes."""
+    made = Path("~/.cache/airflow-train/ci/nbconvert/bin/python").expanduser()
+    named = os.environ.get("NBCONVERT_PYTHON") or str(made)
+    if not Path(named).exists():
+        pytest.skip("no interpreter with nbconvert: NBCONVERT_PYTHON names none and .ci/engines made none")
+    return named
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from tests.faults.victims import Zygote, kill
 from tests.targets.lab import Lab, until
 
 #: An interpreter that can run notebooks; the project itself doesn't depend on one.
-NBCONVERT = os.environ.get("NBCONVERT_PYTHON", "")
 SCRIPTS = Path(airflow_train.__file__).parent / "runtime" / "script"
 
 
@@ -343,13 +342,13 @@ def test_an_azureml_without_an_init_file_and_one_of_a_virtual_environment_count_
 # ---------------------------------------------------------------------- notebooks
 
 
-@pytest.mark.skipif(
-    not NBCONVERT, reason="NBCONVERT_PYTHON names no interpreter with nbconvert and ipykernel"
-)
+@pytest.mark.nbconvert
 @pytest.mark.parametrize(
     ("cell", "status"), [("run.log('x', 1)", "Completed"), ("run.log('x', 1); 1 / 0", "Failed")]
 )
-def test_a_notebook_runs_and_lands_in_the_outputs(lab: Lab, tmp_path: Path, cell: str, status: str) -> None:
+def test_a_notebook_runs_and_lands_in_the_outputs(
+    lab: Lab, tmp_path: Path, nbconvert: str, cell: str, status: str
+) -> None:
     source = tmp_path / "notebook"
     source.mkdir()
     code = f"from azureml.core import Run\nrun = Run.get_context(allow_offline=False)\n{cell}"
@@ -364,7 +363,7 @@ def test_a_notebook_runs_and_lands_in_the_outputs(lab: Lab, tmp_path: Path, cell
             "entry_script": "train.ipynb",
             "environment_definition": {
                 "name": "nb",
-                "python": {"user_managed_dependencies": True, "interpreter_path": NBCONVERT},
+                "python": {"user_managed_dependencies": True, "interpreter_path": nbconvert},
             },
         }
     )

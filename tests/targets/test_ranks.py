@@ -43,7 +43,10 @@ def test_tensorflow_ranks_get_a_cluster_and_parameter_servers_serve_until_worker
         config = json.loads(os.environ["TF_CONFIG"])
         print(json.dumps(config))
         if config["task"]["type"] == "ps":
+            mark("serves")
             signal.pause()
+        while "serves" not in open(os.environ["MARK"]).read():
+            time.sleep(0.01)
         """,
         distribution={"type": "tensorflow", "worker_count": 2, "parameter_server_count": 1},
     )
