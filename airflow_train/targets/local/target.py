@@ -17,7 +17,7 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
 from airflow_train.targets.base import Observation
-from airflow_train.targets.local import engine, plan
+from airflow_train.targets.local import engine, mpi, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
@@ -56,11 +56,8 @@ class LocalTarget:
             for part, words in _NOT_HERE.items()
             if job[part]
         ]
-        if (job["distribution"] or {}).get("type") == "mpi":
-            problems.append(
-                "distributed_training: mpi can't be honoured on the local target yet; "
-                "use pytorch or tensorflow, or node_count 1 without it."
-            )
+        if _wants_mpi(job) and mpi.find(self._interpreter(job)) is None:
+            problems.append(mpi.MISSING)
         if store.files.local_root is None:
             problems.append(
                 f"the run store {store.uri} is not a folder of this machine, where the local target writes; "
@@ -91,6 +88,7 @@ class LocalTarget:
                 script=self._path(store, script),
                 python=sys.executable,
                 interpreter=shutil.which(interpreter) or interpreter,
+                mpirun=mpi.find(interpreter) if _wants_mpi(spec.job) else None,
             ),
         )
 
@@ -142,3 +140,7 @@ class LocalTarget:
                 "/proc" if sees else "no /proc here: only a script's process group can be ended",
             ),
         ]
+
+
+def _wants_mpi(job: Mapping[str, Any]) -> bool:
+    return bool((job["distribution"] or {}).get("type") == "mpi")
