@@ -55,11 +55,9 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
 
 
 def ended_well(exit_record: Json) -> bool:
-    """Did this rank do its part? One that said 0 when it was stopped for the death of its supervisor or launcher did not."""
+    """Did this rank do its part? One that said 0 when its supervisor or launcher was lost did not."""
     stopped_by = exit_record["stopped_by"]
-    return bool(
-        stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by not in _LOST)
-    )
+    return bool(stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by not in _LOST))
 
 
 def signal_name(number: int) -> str:

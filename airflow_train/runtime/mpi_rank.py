@@ -20,7 +20,9 @@ def main(launch_path: str) -> int:
     number = os.environ.get("OMPI_COMM_WORLD_RANK")
     one = next((one for one in launch["ranks"] if str(one["rank"]) == number), None) if launch else None
     if launch is None or one is None or not told:
-        print("no rank %s is planned; mpirun has to start this, once for every rank" % number, file=sys.stderr)
+        print(
+            "no rank %s is planned; mpirun has to start this, once for every rank" % number, file=sys.stderr
+        )
         return 2
     control = socket.socket(socket.AF_UNIX)
     control.connect(told["socket"])
@@ -41,7 +43,9 @@ def main(launch_path: str) -> int:
     return 0
 
 
-def _wrap(launch: dict[str, Any], one: dict[str, Any], control: socket.socket, ports: list[int], parent: int) -> None:
+def _wrap(
+    launch: dict[str, Any], one: dict[str, Any], control: socket.socket, ports: list[int], parent: int
+) -> None:
     processes.adopt_orphans()
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)

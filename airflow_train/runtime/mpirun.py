@@ -38,6 +38,7 @@ class MpirunRanks:
         self._left: dict[int, dict[str, Any]] = {}
         self._wrappers: dict[int, socket.socket] = {}
         self._said = b""
+        self._all_well = True
 
     def start(self, ports: list[int]) -> None:
         """Start mpirun, which starts every rank."""
@@ -48,7 +49,7 @@ class MpirunRanks:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(address)
         self._listener.listen(len(self.launch["ranks"]))
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         told = {"socket": address, "supervisor": os.getpid(), "ports": ports}
         environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
         environment[protocol.RUN_ID] = self.launch["run_id"]
@@ -65,7 +66,7 @@ class MpirunRanks:
 
     def sources(self) -> list[int]:
         listener = [] if self._listener is None else [self._listener.fileno()]
-        return listener + [self._wrappers[number].fileno() for number in self._left if number in self._wrappers]
+        return listener + [self._wrappers[number].fileno() for number in self._here()]
 
     def children(self) -> set[int]:
         return set() if self._pid is None else {self._pid}
@@ -77,37 +78,41 @@ class MpirunRanks:
                 connection.sendall(command)
 
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        self._look_at_mpirun()
+        end = self._end_of_mpirun()  # first: what ranks do because mpirun is dead can only come after it
         self._accept()
         ended = []
-        for number in [number for number in self._left if number in self._wrappers]:
+        running = len(self._here())
+        for number in self._here():
             if select.select([self._wrappers[number]], [], [], 0)[0]:  # its last word, or its death
                 with contextlib.suppress(OSError):
                     self._wrappers[number].recv(64)
                 one = self._left.pop(number)
                 ended.append((one, forked.exit_record(self.launch, one, self.started, 0)))
-        if self.lost is not None:  # who hasn't come by now never will
-            for number in [number for number in self._left if number not in self._wrappers]:
+        if end or (self._said and not self._here()):  # who hasn't come by now shall not start any more
+            for number in set(self._left).difference(self._wrappers):
                 del self._left[number]
+                self._all_well = False
+        self._all_well = self._all_well and all(exit_record["code"] == 0 for _, exit_record in ended)
+        if end and (self._left or not self._all_well):
+            counts = (len(self._wrappers), len(self.launch["ranks"]), running)
+            self.lost = end + " with %d of %d ranks started and %d running" % counts
         return ended
 
-    def _look_at_mpirun(self) -> None:
-        if self._pid is not None:
-            found, status = os.waitpid(self._pid, os.WNOHANG)
-            if found:
-                if os.WIFSIGNALED(status):
-                    how = "was ended by signal %d" % os.WTERMSIG(status)
-                else:
-                    how = "exited with code %d" % os.WEXITSTATUS(status)
-                started = len(self._wrappers)
-                self.lost = "mpirun (process %d) %s with %d of %d ranks started and %d still running" % (
-                    self._pid,
-                    how,
-                    started,
-                    len(self.launch["ranks"]),
-                    len([number for number in self._left if number in self._wrappers]),
-                )
-                self._pid = None
+    def _here(self) -> list[int]:
+        """Ranks that mpirun has started and that haven't ended."""
+        return [number for number in self._left if number in self._wrappers]
+
+    def _end_of_mpirun(self) -> str:
+        found, status = (0, 0) if self._pid is None else os.waitpid(self._pid, os.WNOHANG)
+        if not found:
+            return ""
+        how = (
+            "was ended by signal %d" % os.WTERMSIG(status)
+            if os.WIFSIGNALED(status)
+            else "exited with code %d" % os.WEXITSTATUS(status)
+        )
+        self._pid = None
+        return "mpirun (process %d) %s" % (found, how)
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -122,6 +127,8 @@ class MpirunRanks:
 
     def close(self) -> None:
         """Let the wrappers and mpirun go, and remove what Open MPI keeps while it runs."""
+        if self._pid is not None and not self._all_well:
+            os.kill(self._pid, signal.SIGKILL)  # else it blames in many words whoever leaves first now
         for connection in self._wrappers.values():
             connection.close()
         if self._listener is not None:
@@ -140,7 +147,7 @@ class MpirunRanks:
 
 
 def session_folder(run_folder: str) -> str:
-    """Where Open MPI keeps its files for one run: in memory where that can be had, under a name short enough for sockets.
+    """Where Open MPI keeps its files for one run: in memory where that can be had, by a name short enough for sockets.
 
     Whoever looks for what a dead supervisor left finds the same name.
     """

@@ -176,7 +176,7 @@ class Node:
 
     def _reap(self) -> None:
         ended = self.ranks.ended()
-        if self.ranks.lost is not None and not (all(_well(one) for _, one in ended) and not self.ranks.left()):
+        if self.ranks.lost is not None:
             self._stop(protocol.STOP_LAUNCHER, detail=self.ranks.lost)
         for one, exit_record in sorted(ended, key=lambda pair: str(pair[1]["ended"])):
             self._rank_ended(one, exit_record)

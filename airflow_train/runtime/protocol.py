@@ -11,7 +11,7 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          rank wrappers, or null when the supervisor does
     node_0/claim.json    identity of the supervisor; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
-    node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended the ranks before they ended themselves
+    node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended ranks before their time
     node_0/report.json   {"at", "started", "outputs", "conflicts", "error", "by"}: everything is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",

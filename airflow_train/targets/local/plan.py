@@ -126,7 +126,8 @@ def _processes(spec: RunSpec, variables: Callable[[_Place], dict[str, str]]) -> 
     nodes, per_node = spec.job["node_count"], spec.job["process_count_per_node"]
     ranks = []
     for rank in range(nodes * per_node):
-        place = _Place(rank, *divmod(rank, per_node), nodes, per_node)
+        node, local = divmod(rank, per_node)
+        place = _Place(rank, node, local, nodes, per_node)
         environment = variables(place)
         ranks.append({"rank": rank, "node": place.node, "serves": False, "environment": environment})
     return ranks
