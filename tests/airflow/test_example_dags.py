@@ -63,7 +63,7 @@ def test_mpi_on_one_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dag = example("mpi_on_one_machine")
-    dag.get_task("train").estimator["interpreter_path"] = mpi_python
+    dag.get_task("train").estimator["compute_target"] = {"type": "local", "interpreter_path": mpi_python}
     outcome = run_dag(dag)
     assert outcome.state == "success"
     [run] = store.list_runs(experiment="mpi_on_one_machine")

@@ -19,7 +19,7 @@ MISSING = (
     "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'."
 )
 
-#: Ranks of one machine meet in shared memory. To name the ways spares Open MPI trying all others (0.3 s instead of 1.3 s).
+#: Ranks of one machine meet in shared memory. To name the ways spares trying all others (0.3 s instead of 1.3 s).
 _BY_MAJOR = {
     4: {
         "btl": "self,vader,tcp",
