@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,14 +11,12 @@ from typing import Any
 
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
-from airflow_train.definitions.loading import RUNNABLE
-from airflow_train.definitions.values import Written, is_template, shown
+from airflow_train.definitions.values import HIDDEN, Written, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError, TrainError
+from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-#: Line number that stands for the first option of the command line; no file has so many lines.
-_FIRST_OPTION = 1_000_000_000
 
 
 def definition(file: str, options: Sequence[str] = (), experiment: str | None = None) -> Runnable:
@@ -27,40 +26,28 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
     :raises DefinitionError: every problem, each with its line or the option that it comes from.
     """
     document = yaml_file.parsed(Path(file))
-    lines = dict(document.lines)
-    names = [f"--set {option}" for option in options]
-    for number, option in enumerate(options):
+    lines: dict[tuple[str | int, ...], int | str] = {**document.lines}
+    for option in options:
         place = _set(document.data, option)
         for known in [one for one in lines if one[: len(place)] == place]:
             del lines[known]
         for length in range(1, len(place) + 1):
-            lines.setdefault(place[:length], _FIRST_OPTION + number)
-        lines[place] = _FIRST_OPTION + number
+            lines.setdefault(place[:length], _named(option))
+        lines[place] = _named(option)
     if experiment is not None:
         document.data["experiment"] = experiment
-        lines["experiment",] = _FIRST_OPTION + len(names)
-        names.append(f"--experiment {experiment}")
+        lines["experiment",] = f"--experiment {experiment}"
     document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
     folder = Path(file).absolute().parent
-    try:
-        return _class(file, document.data).from_dict(
-            document.data, where=file, folder=folder, lines=lines, strict=True
-        )
-    except DefinitionError as error:
-        raise DefinitionError(_by_option(problem, file, names) for problem in error.problems) from None
+    return definitions.from_document(document.data, where=file, folder=folder, lines=lines)
 
 
-def _class(file: str, data: dict[str, Any]) -> type[Runnable]:
-    named = str(data.get("type")).lower()
-    if found := next((cls for name, cls in RUNNABLE.items() if name.lower() == named), None):
-        return found
-    definitions.load(Path(file))  # says what is wrong with the type in the file, or …
-    return type(definitions.load(data))  # … with the one that was set
-
-
-def _by_option(problem: str, file: str, names: Sequence[str]) -> str:
-    found = re.match(rf"{re.escape(file)}:({_FIRST_OPTION // 1000}\d\d\d): ", problem)
-    return f"{names[int(found[1]) - _FIRST_OPTION]}: {problem[found.end() :]}" if found else problem
+def _named(option: str) -> str:
+    """What messages call an option; its value is left out where it may be a secret."""
+    path, equals, _ = option.partition("=")
+    if not may_hold_secret(option):
+        return f"--set {option}"
+    return f"--set {path}={HIDDEN}" if equals else f"--set {HIDDEN}"
 
 
 def _set(data: dict[str, Any], option: str) -> tuple[str | int, ...]:
@@ -68,10 +55,11 @@ def _set(data: dict[str, Any], option: str) -> tuple[str | int, ...]:
     path, equals, text = option.partition("=")
     parts = path.split(".")
     if not equals or not all(parts):
+        written = HIDDEN if may_hold_secret(option) else repr(option)
         raise DefinitionError(
-            f"--set is {option!r} but must be PATH=YAML, as in node_count=2 or script_params.--lr=0.1; correct it."
+            f"--set is {written} but must be PATH=YAML, as in node_count=2 or script_params.--lr=0.1; correct it."
         )
-    value = value_of(f"--set {option}", text)
+    value = value_of(_named(option), text)
     place: list[str | int] = []
     inner: Any = data
     for part in parts[:-1]:
@@ -93,10 +81,11 @@ def _key(inner: Any, part: str, place: Sequence[str | int], option: str) -> Any:
         if part.isdecimal() and int(part) < len(inner):
             return int(part)
         raise DefinitionError(
-            f"--set {option}: {name} is a list of {len(inner)}; name one of its values, from 0 up."
+            f"{_named(option)}: {name} is a list of {len(inner)}; name one of its values, from 0 up."
         )
+    found = HIDDEN if may_hold_secret(option) else shown(inner)
     raise DefinitionError(
-        f"--set {option}: {name} is {shown(inner)}, which holds nothing named {part}; set {name} itself."
+        f"{_named(option)}: {name} is {found}, which holds nothing named {part}; set {name} itself."
     )
 
 
@@ -111,6 +100,7 @@ def value_of(option: str, text: str) -> Any:
         return _plain(yaml.compose(text, Loader=yaml.BaseLoader))
     except yaml.YAMLError as error:
         problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        problem = "it isn't complete" if may_hold_secret(option) else problem
         raise DefinitionError(
             f"{option}: the value can't be read as YAML ({problem}); put it in quotes."
         ) from error
@@ -160,9 +150,23 @@ def problems(store: RunStore, file: str) -> list[str]:
         definitions.check_files(loaded)
     except DefinitionError as error:
         found += error.problems
+    found += _can_not_travel(store, loaded, entry_script=not found)
     if not _has_template(loaded.to_dict()):
         found += _not_honoured(store, loaded)
     return [one if one.startswith(file) else f"{file}: {one}" for one in found]
+
+
+def _can_not_travel(store: RunStore, loaded: Runnable, *, entry_script: bool) -> list[str]:
+    """What a snapshot of the source would refuse; `entry_script` is whether its script is there."""
+    if is_deferred(loaded.source_directory) or not os.path.isdir(source := loaded.source_path()):
+        return []
+    script = getattr(loaded, "entry_script", None) or getattr(loaded, "script", None)
+    try:
+        wanted = str(script) if entry_script and script is not None and not is_deferred(script) else None
+        snapshots.measure(source, entry_script=wanted, files=store.files)
+    except (TrainError, OSError) as error:
+        return [str(error)]
+    return []
 
 
 def _not_honoured(store: RunStore, loaded: Runnable) -> list[str]:

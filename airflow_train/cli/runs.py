@@ -8,15 +8,14 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import get_args
 
 from airflow_train.cli import codes, describe, screen, watch
 from airflow_train.exceptions import DefinitionError, RunNotFound
-from airflow_train.lifecycle import observe
+from airflow_train.lifecycle import observe, said
 from airflow_train.lifecycle.cancel import cancel as ask_to_stop
 from airflow_train.lifecycle.follow import Follower, LogLine
 from airflow_train.lifecycle.run import Run
-from airflow_train.runs.status import Status, is_terminal
+from airflow_train.runs.status import is_terminal
 from airflow_train.store import artifacts, index
 from airflow_train.store.run_store import RunStore, open_store
 
@@ -27,7 +26,7 @@ _COMPARED = 2000
 def list_(args: Namespace) -> int:
     """Newest runs first."""
     store = open_store()
-    status = _status(args.status) if args.status else None
+    status = said.status("--status", args.status) if args.status else None
     for problem in observe.refresh(store):
         screen.warn(problem)
     found = store.list_runs(limit=args.limit or None, experiment=args.experiment, status=status)
@@ -51,15 +50,6 @@ def list_(args: Namespace) -> int:
     )
     screen.print_table(headers, rows)
     return codes.COMPLETED
-
-
-def _status(text: str) -> Status:
-    known: dict[str, Status] = {one.lower(): one for one in get_args(Status)}
-    if found := known.get(text.lower()):
-        return found
-    near = difflib.get_close_matches(text.lower(), known, n=1)
-    mend = f"did you mean {known[near[0]]}?" if near else "leave it out to see all runs."
-    raise DefinitionError(f"--status is {text!r} but must be one of {', '.join(known.values())}; {mend}")
 
 
 def show(args: Namespace) -> int:
@@ -126,8 +116,8 @@ def _metric_row(name: str, value: object) -> tuple[object, ...]:
     if isinstance(value, dict):
         rows = max((len(column) if isinstance(column, list) else 1 for column in value.values()), default=0)
         return name, f"table of {', '.join(value)}", f"{rows} rows"
-    if isinstance(value, list):
-        return name, screen.number(value[-1]) if value else "", f"{len(value)} times"
+    if isinstance(value, list):  # logged value by value, or as a whole list
+        return name, screen.number(value[-1]) if value else "", f"{len(value)} values"
     return name, screen.number(value), "once"
 
 

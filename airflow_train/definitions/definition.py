@@ -17,8 +17,8 @@ from airflow_train.definitions.report import At, Lines, Report
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.values import is_deferred, nearest, shown
 
-#: The key of plain data that names the class.
-TYPE = "type"
+#: The key of plain data that names the class, and one that is for editors only.
+TYPE, SCHEMA = "type", "$schema"
 
 _Made_co = TypeVar("_Made_co", covariant=True)
 
@@ -30,6 +30,9 @@ class Definition:
     PARAMS: ClassVar[dict[str, Param]] = {}
     #: Parameters that relatives of this class have and it refuses, with the reason and perhaps `; ` and the mend.
     ABSENT: ClassVar[Mapping[str, str]] = {}
+
+    #: Whether what stands in place of such a definition may be a secret, which no message repeats.
+    PRIVATE: ClassVar[bool] = False
 
     #: Names that can't be given beside the one that replaced them; of others the newer one is used.
     EXCLUSIVE: ClassVar[frozenset[str]] = frozenset()
@@ -87,7 +90,7 @@ class Definition:
         for path, sentence in found:
             report.problem(path, sentence)
         self = cls.__new__(cls)
-        data = dict(data)
+        data = {name: value for name, value in data.items() if name != SCHEMA}
         written = data.pop(TYPE, cls.__name__)
         if str(written).lower() not in cls.type_names():
             (At(report) / TYPE).wrong(

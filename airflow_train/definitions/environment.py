@@ -6,24 +6,36 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_train.definitions.definition import Definition
-from airflow_train.definitions.kinds import Flag, PathText, Secret, Text
+from airflow_train.definitions.kinds import Anything, Flag, PathText, Text
 from airflow_train.definitions.lists import Arguments, TextList, TextMap
 from airflow_train.definitions.packages import CondaDependencies, conda_file, requirements_file
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
+from airflow_train.definitions.secrets import Public, Secret
 from airflow_train.definitions.sizes import Size
 from airflow_train.exceptions import DefinitionError
+
+_PYTHON_ONLY = "scripts are run by Python or a command, on machines of the compute target"
 
 
 class ContainerRegistry(Definition):
     """Where a private image comes from. The password is a reference, never the password itself."""
 
-    address: str | None = param(Text(), default=None, kw_only=False, doc="Host name of the registry.")
-    username: str | None = param(Text(), default=None, kw_only=False, doc="User name, or a reference to it.")
+    PRIVATE = True
+
+    address: str | None = param(
+        Public(without="@"), default=None, kw_only=False, doc="Host name of the registry."
+    )
+    username: str | None = param(
+        Public(without=":", references=True),
+        default=None,
+        kw_only=False,
+        doc="User name, or a reference to it.",
+    )
     password: str | None = param(
         Secret(),
         default=None,
@@ -86,6 +98,10 @@ class PythonSection(Definition):
 class DockerSection(Definition):
     """The container side of an `Environment`. An image, or a Dockerfile to build one: setting one resets the other."""
 
+    ABSENT: ClassVar[Mapping[str, str]] = {
+        "build_context": "a folder to build from doesn't travel; write base_dockerfile, or base_image for a built one"
+    }
+
     base_image: str | None = param(Text(), default=None, doc="Image to start from.")
     base_dockerfile: str | None = param(
         Text(), default=None, doc="Text of a Dockerfile to build the image from."
@@ -144,6 +160,15 @@ class Environment(Definition):
         TextMap("environment_variables", environment=True),
         default=None,
         doc="Variables for the script; values as written.",
+    )
+    version: Any = param(
+        Anything(), default=None, doc="", meaningless="environments aren't registered, what they hold counts"
+    )
+    spark: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
+    databricks: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
+    r: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
+    inferencing_stack_version: Any = param(
+        Anything(), default=None, doc="", meaningless="it is about web services, and scripts are run here"
     )
 
     def check(self, at: At) -> None:

@@ -20,7 +20,7 @@ from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMa
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.runnable import Runnable, gpu_param
 from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
 from airflow_train.definitions.values import either, is_deferred
@@ -118,7 +118,6 @@ class EstimatorBase(Runnable):
             (at / "entry_script").say(
                 "entry_script is missing", "name the script to run, a path below source_directory"
             )
-        check_script("entry_script", self.entry_script, at)
         if self.use_docker is False and self.given("custom_docker_image"):
             (at / "custom_docker_image").say(
                 "custom_docker_image can't be used because use_docker is false", "leave one of them out"
@@ -209,16 +208,8 @@ class Estimator(EstimatorBase):
         """The rules of all estimators, and those of several processes (5 to 7 and 9 of the original)."""
         super().check(at)
         names = ("node_count", "process_count_per_node", "distributed_training", "distributed_backend")
-        if at.failed(*names):
-            return
-        training = self.distributed_training
-        if training is None:
-            for name in names[:2]:
-                if self.given(name) and not is_deferred(getattr(self, name)):
-                    found = getattr(self, name)
-                    finding = f"{name} is {found} but distributed_training doesn't say how processes find each other"
-                    (at / name).say(finding, f"add distributed_training: {either(self._words())}")
-        laid_out(training, at, "distributed_training", self.node_count, self.process_count_per_node)
+        if not at.failed(*names):
+            self._check_layout(names[:2], at)
         if self.use_gpu is True and self.gpu == 0:
             (at / "gpu").say("gpu is 0 but use_gpu is true", "leave one of them out")
         if self.use_gpu is True and self.given("custom_docker_image"):
@@ -226,6 +217,16 @@ class Estimator(EstimatorBase):
                 "use_gpu can't be given beside custom_docker_image, because it chooses an image",
                 "ask for GPUs with gpu",
             )
+
+    def _check_layout(self, names: Sequence[str], at: At) -> None:
+        training = self.distributed_training
+        if training is None:
+            for name in names:
+                if self.given(name) and not is_deferred(getattr(self, name)):
+                    found = getattr(self, name)
+                    finding = f"{name} is {found} but distributed_training doesn't say how processes find each other"
+                    (at / name).say(finding, f"add distributed_training: {either(self._words())}")
+        laid_out(training, at, "distributed_training", self.node_count, self.process_count_per_node)
 
     def _words(self) -> list[str]:
         kind = self.PARAMS["distributed_training"].kind

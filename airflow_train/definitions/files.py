@@ -53,7 +53,9 @@ def _folder_is_there(definition: Runnable, folder: Path, at: At) -> bool:
 
 def _check_file(folder: Path, value: str, name: str, at: At) -> None:
     path = folder / value
-    if not path.exists():
+    if value.endswith("/") and (folder / value.rstrip("/")).is_file():
+        at.say(f"{name} is {shown(value)}, which has a slash at its end, but is a file", "write it without")
+    elif not path.exists():
         close = nearest(value, _files(folder))
         mend = f"did you mean {close}?" if close else "it must lie inside the source directory"
         at.say(f"{name} is {shown(value)} but there is no such file in {folder}", mend)

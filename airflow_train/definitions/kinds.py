@@ -35,6 +35,8 @@ class Kind:
     checked = True
     #: Whether XCom arguments may stand inside, so that the kind looks for them itself.
     holds_references = False
+    #: False: a template can't stand here either.
+    defers = True
 
     def read(self, value: Any, at: At) -> Any:
         """The checked value."""
@@ -94,7 +96,7 @@ class Text(Kind):
 
     def schema(self) -> dict[str, Any]:
         if self.choices:
-            return {"anyOf": [{"enum": list(self.choices)}, TEMPLATE]}
+            return {"anyOf": [*any_case(self.choices), TEMPLATE]}
         if self.pattern:
             return {"anyOf": [{"type": "string", "pattern": f"^(?:{self.pattern})$"}, TEMPLATE]}
         return {"type": ["string", "number", "boolean"]}
@@ -209,26 +211,6 @@ class Flag(Kind):
         return {"anyOf": [{"type": "boolean"}, TEMPLATE]}
 
 
-class Secret(Kind):
-    """A reference to a secret, never the secret: what is found is not repeated in the message."""
-
-    SCHEMES = ("connection:", "variable:", "env:")
-
-    def read(self, value: Any, at: At) -> Any:
-        if isinstance(value, str) and not is_deferred(value):
-            for scheme in self.SCHEMES:
-                if value.startswith(scheme) and value[len(scheme) :].strip():
-                    return str(value)
-        at.say(
-            f"{at} is a literal (not shown) but must be a reference, because definitions are stored and displayed",
-            "write connection:NAME, variable:NAME or env:NAME",
-        )
-        return None
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^(connection|variable|env):.+$"}
-
-
 class Never(Kind):
     """A parameter of the original that has to stay empty; the sentence says why."""
 
@@ -254,7 +236,7 @@ class Anything(Kind):
 
 def deferred(value: Any, kind: Kind, at: At) -> bool:
     """Whether `value` is left alone for now; a strict reading refuses what should have been rendered."""
-    if isinstance(kind, Secret) or not is_deferred(value):
+    if not kind.defers or not is_deferred(value):
         return False
     if is_reference(value):
         if at.strict:
@@ -270,6 +252,14 @@ def deferred(value: Any, kind: Kind, at: At) -> bool:
         )
         return True
     return True
+
+
+def any_case(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Schemas of words: as an editor offers them, and as they may be written."""
+    spelled = [
+        "".join(f"[{one.upper()}{one.lower()}]" if one.isalpha() else one for one in word) for word in words
+    ]
+    return [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{'|'.join(spelled)})$"}]
 
 
 def _leading_zero(value: Any, at: At) -> Any:

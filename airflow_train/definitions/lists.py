@@ -13,6 +13,7 @@ from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
 from airflow_train.definitions.values import Written, is_deferred, is_reference
 
+_PROGRAM = "write a program and its arguments, or leave it out"
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 _REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")
@@ -148,16 +149,19 @@ class Arguments(Kind):
             return self._text(value, at)
         if isinstance(value, (bytes, Mapping, set, frozenset)) or not isinstance(value, Iterable):
             return at.wrong(value, "a list of words or one text", "write [--name, value]")
-        return [self._word(word, at / number) for number, word in enumerate(value)]
+        words = [self._word(word, at / number) for number, word in enumerate(value)]
+        if self.whole and not words:
+            return at.say(f"{at} is an empty list but must be a command", _PROGRAM)
+        if self.whole and isinstance(words[0], str) and not words[0].strip():
+            return (at / 0).wrong(Written(words[0], quoted=True), "a program", _PROGRAM)
+        return words
 
     def _text(self, value: str, at: At) -> Any:
         if "\0" in value:
             return at.wrong(value, "text without NUL characters")
         if self.whole:
             return (
-                str(value)
-                if value.strip()
-                else at.wrong(Written(value, quoted=True), "a command", "leave it out")
+                str(value) if value.strip() else at.wrong(Written(value, quoted=True), "a command", _PROGRAM)
             )
         try:
             return shlex.split(value)
@@ -172,7 +176,8 @@ class Arguments(Kind):
         return text_of(word, at)
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "array", "items": _SCALAR}, {"type": "string"}]}
+        least = {"minItems": 1} if self.whole else {}
+        return {"anyOf": [{"type": "array", "items": _SCALAR, **least}, {"type": "string"}]}
 
 
 class Data(Kind):

@@ -29,6 +29,12 @@ class CondaDependencies(Kind):
                 close = nearest(key, CONDA_KEYS)
                 mend = f"did you mean {close}?" if close else f"allowed are {', '.join(CONDA_KEYS)}"
                 (at / str(key)).say(f"{key} is no key of a conda file", mend)
+        if value.get("variables"):
+            here = at / "variables"
+            here.say(f"{here} of a conda file don't reach the script", "write them in environment_variables")
+        if value.get("prefix"):
+            here = at / "prefix"
+            here.note(UserWarning, f"{here} has no effect: the compute target decides where packages go.")
         read = {
             key: self._list(value[key], at / key)
             for key in ("channels", "dependencies")
@@ -64,8 +70,8 @@ class CondaDependencies(Kind):
                 "name": text,
                 "channels": {"type": "array", "items": text},
                 "dependencies": {"type": "array", "items": {"anyOf": [text, pip]}},
-                "prefix": text,
-                "variables": {"type": "object"},
+                "prefix": {**text, "deprecated": True},
+                "variables": {"type": "object", "maxProperties": 0},
             },
             "additionalProperties": False,
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.definitions.definition import Definition, read_into
-from airflow_train.definitions.kinds import TEMPLATE, Kind
+from airflow_train.definitions.kinds import TEMPLATE, Kind, any_case
 from airflow_train.definitions.report import At
 from airflow_train.definitions.values import either, nearest
 
@@ -38,10 +38,21 @@ class Part(Kind):
         if isinstance(value, str) and len(self.classes) > 1:
             value = {"type": value}
         if not isinstance(value, Mapping):
+            if any(cls.PRIVATE for cls in self.classes):
+                return at.say(
+                    f"{at} is a literal (not shown) but must be {self._allowed()}",
+                    "write it as a mapping of address, username and password",
+                )
             return at.wrong(value, self._allowed(), "write it as a mapping or an object of such a class")
         named = value.get("type", self.classes[0].__name__ if len(self.classes) == 1 else None)
         cls, preset = self.aliases.get(str(named).lower(), (None, {}))
         if cls is None:
+            known = {name for each in self.classes for name in each.PARAMS}
+            for key in value:
+                if key not in known and key != "type":
+                    near = nearest(key, known)
+                    mend = f"did you mean {near}?" if near else f"they have {', '.join(sorted(known))}"
+                    (at / str(key)).say(f"{key} is no parameter of {self._allowed()}", mend)
             close = nearest(named, self.aliases) if named is not None else None
             return (at / "type").wrong(
                 named, self._allowed(), f"did you mean {close}?" if close else "write one of these"
@@ -53,7 +64,9 @@ class Part(Kind):
 
     def schema(self) -> dict[str, Any]:
         places: list[dict[str, Any]] = [{"$ref": f"#/$defs/{cls.__name__}"} for cls in self.classes]
-        return places[0] if len(places) == 1 else {"anyOf": [*places, {"enum": list(self.aliases)}, TEMPLATE]}
+        return (
+            places[0] if len(places) == 1 else {"anyOf": [*places, *any_case(list(self.aliases)), TEMPLATE]}
+        )
 
     def _allowed(self) -> str:
         return either(cls.type_names()[-1] if len(self.classes) > 1 else cls.__name__ for cls in self.classes)

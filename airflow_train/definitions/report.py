@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_train.definitions.values import shown
+from airflow_train.definitions.values import HIDDEN, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError
 
 #: Where in a definition: parameter names, keys and positions, outermost first.
 Path = tuple["str | int", ...]
-#: The line of every path of a YAML file, from 1.
-Lines = Mapping[Path, int]
+#: Where every path was written: its line in a YAML file, from 1, or the words for another place, as `--set cpu=0`.
+Lines = Mapping[Path, "int | str"]
 
 _END = 1 << 30
 
@@ -21,11 +21,11 @@ class Report:
     """Problems and notes about one definition.
 
     :param where: what the sentences start with: a class name, or the file when `lines` are known.
-    :param lines: line of every path of a YAML file, from 1.
+    :param lines: line of every path of a YAML file, or the place that was written to instead of the file.
     :param strict: templates and XCom arguments are refused where a checked value must stand.
     """
 
-    def __init__(self, where: str, lines: Mapping[Path, int] | None = None, *, strict: bool = False) -> None:
+    def __init__(self, where: str, lines: Lines | None = None, *, strict: bool = False) -> None:
         self.where = where
         self.lines = lines or {}
         self.strict = strict
@@ -36,13 +36,13 @@ class Report:
     def problem(self, path: Path, sentence: str) -> None:
         """Remember one sentence about the value at `path`."""
         line = self._line(path)
-        self._problems.append((line or _END, f"{self._place(line)}: {sentence}"))
+        self._problems.append((_order(line), f"{self._place(line)}: {sentence}"))
         self._failed.update(path[:length] for length in range(1, len(path) + 1))
 
     def add(self, path: Path, sentences: Iterable[str]) -> None:
         """Remember sentences about the value at `path` that name their place themselves."""
         line = self._line(path)
-        self._problems.extend((line or _END, sentence) for sentence in sentences)
+        self._problems.extend((_order(line), sentence) for sentence in sentences)
 
     def note(self, path: Path, category: type[Warning], sentence: str) -> None:
         """Remember one warning about the value at `path`."""
@@ -67,14 +67,20 @@ class Report:
             ordered = sorted(self._problems, key=lambda found: found[0])
             raise DefinitionError(dict.fromkeys(sentence for _, sentence in ordered))
 
-    def _line(self, path: Path) -> int | None:
+    def _line(self, path: Path) -> int | str | None:
         for length in range(len(path), -1, -1):
             if (line := self.lines.get(path[:length])) is not None:
                 return line
         return None
 
-    def _place(self, line: int | None) -> str:
+    def _place(self, line: int | str | None) -> str:
+        if isinstance(line, str):
+            return line
         return f"{self.where}:{line}" if line else self.where
+
+
+def _order(line: int | str | None) -> int:
+    return line if isinstance(line, int) else _END
 
 
 class At:
@@ -101,7 +107,8 @@ class At:
 
     def wrong(self, value: object, allowed: str, mend: str = "") -> Any:
         """Report `node_count is 0 but must be at least 1; leave it out to run on one node.`; gives None."""
-        self.say(f"{self} is {shown(value)} but must be {allowed}", mend)
+        found = HIDDEN if may_hold_secret(self) else shown(value)
+        self.say(f"{self} is {found} but must be {allowed}", mend)
 
     def say(self, finding: str, mend: str = "") -> Any:
         """Report a problem: what was found and what is allowed, then how to mend it; gives None."""

@@ -12,7 +12,6 @@ from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, Number, PathText, Text
 from airflow_train.definitions.lists import TextMap
 from airflow_train.definitions.parameters import param
-from airflow_train.definitions.report import At
 from airflow_train.definitions.sizes import Size, size_in_bytes
 
 #: As the original has it, in ASCII: experiments become parts of paths and labels.
@@ -24,6 +23,8 @@ class Runnable(Definition):
 
     #: What a registered model of such a run is made with.
     FRAMEWORK: ClassVar[str | None] = None
+    #: Parameters of which one must be given, as it says what to run.
+    STARTS: ClassVar[tuple[str, ...]] = ("entry_script",)
 
     source_directory: str | os.PathLike[str] = param(
         PathText(empty="."),
@@ -106,12 +107,3 @@ def gpu_param() -> Any:
         default=None,
         doc="GPUs for each node; more than 0 implies `use_gpu` where there is one.",
     )
-
-
-def check_script(name: str, value: Any, at: At) -> None:
-    """A script is Python, a notebook isn't."""
-    if isinstance(value, str) and value.endswith(".ipynb"):
-        (at / name).say(
-            f"{name} is {value}, a notebook, which can't be run",
-            "export it as a .py file (jupyter nbconvert --to script)",
-        )

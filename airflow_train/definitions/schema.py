@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_train.definitions.definition import TYPE, Definition
+from airflow_train.definitions.definition import SCHEMA, TYPE, Definition
 from airflow_train.definitions.distributed import Distribution
+from airflow_train.definitions.kinds import any_case
 from airflow_train.definitions.loading import RUNNABLE
 from airflow_train.definitions.parameters import REQUIRED, Param
 from airflow_train.definitions.parts import Part
+from airflow_train.definitions.runnable import Runnable
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,10 +23,10 @@ def json_schema() -> dict[str, Any]:
         "title": "airflow-train definition",
         "type": "object",
         "required": [TYPE],
-        "properties": {TYPE: {"enum": [cls.__name__ for cls in RUNNABLE.values()]}},
+        "properties": {TYPE: {"anyOf": any_case([cls.__name__ for cls in RUNNABLE.values()])}},
         "allOf": [  # unlike oneOf, this tells an editor which class it is, so that it knows what is wrong
             {
-                "if": {"properties": {TYPE: {"const": cls.__name__}}, "required": [TYPE]},
+                "if": {"properties": {TYPE: any_case([cls.__name__])[1]}, "required": [TYPE]},
                 "then": {"$ref": f"#/$defs/{cls.__name__}"},
             }
             for cls in RUNNABLE.values()
@@ -54,14 +56,19 @@ def _of_class(cls: type[Definition]) -> dict[str, Any]:
     runnable = cls in RUNNABLE.values()
     names = _type_names(cls)
     required = [name for name, row in cls.PARAMS.items() if row.default is REQUIRED]
+    starts: dict[str, Any] = {}
+    if issubclass(cls, Runnable):
+        starts = {"anyOf": [{"required": [name]} for name in cls.STARTS]}
     return {
         "type": "object",
         "description": (cls.__doc__ or "").split("\n")[0],
         "properties": {
-            TYPE: {"enum": names, "description": "The class."},
+            TYPE: {"anyOf": any_case(names), "description": "The class."},
+            **({SCHEMA: {"type": "string", "description": "For editors."}} if runnable else {}),
             **{name: _of_param(row) for name, row in cls.PARAMS.items()},
         },
         "required": ([TYPE] if runnable or issubclass(cls, Distribution) else []) + required,
+        **starts,
         "additionalProperties": False,
     }
 

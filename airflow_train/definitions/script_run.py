@@ -14,7 +14,7 @@ from airflow_train.definitions.lists import Arguments
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.runnable import Runnable, check_script, gpu_param
+from airflow_train.definitions.runnable import Runnable, gpu_param
 from airflow_train.definitions.target_value import Target
 
 THIRTY_DAYS = 30 * 24 * 3600
@@ -28,6 +28,7 @@ class ScriptRunConfig(Runnable):
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
+    STARTS = ("script", "command")
     ABSENT: ClassVar[Mapping[str, str]] = {
         "entry_script": "the script is called otherwise; write script",
         "script_params": "arguments are words here; write arguments",
@@ -77,7 +78,7 @@ class ScriptRunConfig(Runnable):
         Integer(mend="leave it out for 30 days"),
         default=THIRTY_DAYS,
         kw_only=False,
-        doc="Seconds after which the run is stopped and has failed.",
+        doc="Seconds after which the run is stopped and has failed; None means the default, 30 days.",
     )
     command: Sequence[Any] | str | None = param(
         Arguments(whole=True),
@@ -92,7 +93,6 @@ class ScriptRunConfig(Runnable):
 
     def check(self, at: At) -> None:
         """A script or a command, and numbers that agree."""
-        check_script("script", self.script, at)
         if not at.failed("script", "command"):
             if self.script is None and self.command is None:
                 (at / "script").say("script is missing", "name the script to run, or give a command")

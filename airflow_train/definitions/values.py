@@ -8,6 +8,13 @@ from typing import Self
 
 _LONGEST = 80
 
+#: What stands in place of a value that nobody must read in a log.
+HIDDEN = "(not shown)"
+_SECRETIVE = re.compile(
+    r"pass(word|wd|phrase)?|pwd|secret|token|key|credential|registry|://[^/\s]*@", re.IGNORECASE
+)
+_NAME = re.compile(r"\s*(?:- +)?(['\"]?)[\w.-]+\1\s*:(?=\s|$)")
+
 
 class Written(str):
     """A scalar of a YAML file exactly as its author wrote it; `quoted` says that it stood in quotes or in a block."""
@@ -19,6 +26,19 @@ class Written(str):
         self = super().__new__(cls, text)
         self.quoted = quoted
         return self
+
+
+def may_hold_secret(text: object) -> bool:
+    """Whether the words suggest a password, token or key near by, so that messages leave the value out."""
+    return _SECRETIVE.search(str(text)) is not None
+
+
+def line_shown(line: str) -> str:
+    """A line of a YAML file for a sentence, without its value where that may be a secret."""
+    if not may_hold_secret(line):
+        return shown(Written(line.strip()))
+    name = _NAME.match(line)
+    return f"{name[0].strip()} {HIDDEN}" if name else f"the line {HIDDEN}"
 
 
 def is_template(value: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from airflow_train.definitions.report import Path as Place
-from airflow_train.definitions.values import Written, shown
+from airflow_train.definitions.values import HIDDEN, Written, line_shown, may_hold_secret
 from airflow_train.exceptions import DefinitionError
 
 #: Largest definition file in bytes, deepest nesting, most values after aliases are followed.
@@ -61,9 +61,10 @@ class _Reader:
         if self.count > MAX_VALUES:
             raise _Stop(line, f"the file has more than {MAX_VALUES} values; shorten it.")
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event, line)
+            return self._alias(event, line, path)
         if event.tag not in (None, "!", _STR_TAG):
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = HIDDEN if may_hold_secret(path) else tag
             raise _Stop(line, f"the tag {tag} can't be used in a definition; leave it out.")
         if event.anchor:
             self.anchors[event.anchor] = _Stop
@@ -123,11 +124,10 @@ class _Reader:
             raise _Stop(line, "<< must be followed by an alias of a mapping; name one with *.")
         return {key: item for each in reversed(several) for key, item in each.items()}
 
-    def _alias(self, event: Any, line: int) -> Any:
+    def _alias(self, event: Any, line: int, path: Place) -> Any:
         if event.anchor not in self.anchors:
-            raise _Stop(
-                line, f"*{event.anchor} refers to nothing; write &{event.anchor} at a value before it."
-            )
+            name = HIDDEN if may_hold_secret(path) else event.anchor
+            raise _Stop(line, f"*{name} refers to nothing; write &{name} at a value before it.")
         value = self.anchors[event.anchor]
         if value is _Stop:
             raise _Stop(line, f"*{event.anchor} contains itself; write the value out.")
@@ -186,7 +186,7 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise DefinitionError(f"{path}: there is no such file; {_neighbours(path)}.") from None
+        raise DefinitionError(f"{path}: there is no such file; {_neighbours(path)}") from None
     except IsADirectoryError:
         raise DefinitionError(
             f"{path}: this is a folder but must be a YAML file; name the file in it."
@@ -218,9 +218,9 @@ def _neighbours(path: Path) -> str:
     try:
         names = [each.name for each in path.parent.iterdir() if each.suffix in {".yaml", ".yml"}]
     except OSError:
-        return f"the folder {path.parent} is missing too"
+        return f"the folder {path.parent} is missing too."
     close = nearest(path.name, names)
-    return f"did you mean {path.parent / close}" if close else "correct the path"
+    return f"did you mean {path.parent / close}?" if close else "correct the path."
 
 
 def _line_of(error: yaml.YAMLError) -> int:
@@ -234,10 +234,13 @@ def _syntax(error: yaml.YAMLError, text: str) -> str:
     line = lines[number - 1] if number <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "the line is indented with a tab, which YAML forbids; use spaces."
+    context: Any = getattr(error, "context_mark", None)
+    if context is not None and may_hold_secret("\n".join(lines[context.line : number])):
+        line = line if may_hold_secret(line) else f"the password {HIDDEN}"  # it goes on in this line
     if "{{" in line or "{%" in line:
-        return f"{shown(Written(line.strip()))} can't be read as YAML; put the template in quotes."
+        return f"{line_shown(line)} can't be read as YAML; put the template in quotes."
     problem = " ".join(str(getattr(error, "problem", None) or "it breaks off").split())
-    return f"this can't be read as YAML ({problem}); correct {shown(Written(line.strip())) or 'the end of the file'}."
+    return f"this can't be read as YAML ({problem}); correct {line_shown(line) or 'the end of the file'}."
 
 
 def _size(value: Any) -> int:

@@ -6,5 +6,5 @@ observe     look, and take that step
 wait        look until the end
 follow      output of all ranks as it comes
 cancel      ask a run to stop
-run         `Run`, the handle people hold; `experiment`, where they submit
+run         `Run`, the handle people hold; `experiment`, where they submit; `said`, checks of what they say
 """

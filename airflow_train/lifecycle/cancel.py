@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 
 from airflow_train.exceptions import NotOwner
@@ -19,7 +20,7 @@ def cancel(store: RunStore, run_id: str, reason: str = "", by: str | None = None
     view = look(store, run_id)
     if view.terminal:
         return view
-    store.ask_cancel(run_id, by or f"{getpass.getuser()}@{socket.gethostname()}", reason)
+    store.ask_cancel(run_id, by or f"{_user()}@{socket.gethostname()}", reason)
     return look(store, run_id)
 
 
@@ -33,3 +34,10 @@ def cancel_as(store: RunStore, run_id: str, owner: str, reason: str, by: str) ->
     if newest != owner:
         raise NotOwner(f"run {run_id} belongs to {newest} now, so {owner} doesn't stop it.")
     return cancel(store, run_id, reason, by)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name, as containers often have
+        return str(os.getuid())

@@ -2,53 +2,78 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_train import definitions
 from airflow_train.exceptions import DefinitionError
-from airflow_train.lifecycle import observe
+from airflow_train.lifecycle import observe, said
 from airflow_train.lifecycle.run import Run
 from airflow_train.lifecycle.submit import submit
-from airflow_train.runs.status import Status
 from airflow_train.store.run_store import RunStore, open_store
 
-_NAME = re.compile(r"[a-zA-Z0-9][\w\-]{0,254}\Z")  # Azure ML's rule
+#: What a submit may change of a definition, as in Azure ML.
+_OVERRIDES = ("script_params", "inputs", "source_directory_data_store")
 
 
 class Experiment:
     """Runs of one name.
 
-    :param name: letters, digits, `_` and `-`, 255 at most.
+    :param name: ASCII letters, digits, `_` and `-`, 255 at most.
     :param store: run store or its URI; `[train] store` by default.
     :raises DefinitionError: the name isn't one.
     """
 
     def __init__(self, name: str, store: RunStore | str | None = None) -> None:
-        if not _NAME.match(name):
-            raise DefinitionError(
-                f"the experiment name {name!r} must start with a letter or digit and hold only letters, digits, "
-                "_ and -, 255 at most; rename it."
-            )
-        self.name = name
+        self.name = said.experiment(name)
         self._store = store if isinstance(store, RunStore) else open_store(store)
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
 
     def submit(
-        self, definition: Any, tags: Mapping[str, str] | None = None, compute_target: Any = None
+        self,
+        definition: Any,
+        tags: Mapping[str, str] | None = None,
+        compute_target: Any = None,
+        **overrides: Any,
     ) -> Run:
         """Start a run of a definition, its plain data or its YAML file.
 
-        :raises DefinitionError: the definition or its files are wrong.
+        :param overrides: `script_params`, which are added to those of an estimator and replace those of the same name,
+            and `inputs`, which replace its own; the definition itself stays as it is.
+        :raises DefinitionError: the definition or its files are wrong, or it belongs to another experiment.
         :raises UnsupportedByTarget: the compute target can't honour it.
         """
-        spec = submit(self._store, definition, experiment=self.name, tags=tags, compute_target=compute_target)
+        own = said.tags(f"Experiment {self.name}", tags) if tags is not None else None
+        changed = self._changed(definitions.load(definition), overrides)
+        spec = submit(self._store, changed, experiment=self.name, tags=own, compute_target=compute_target)
         return Run(spec.run_id, self._store)
 
-    def get_runs(self, status: Status | None = None) -> Iterator[Run]:
-        """Runs of this experiment, newest first."""
+    def _changed(self, loaded: definitions.Runnable, overrides: Mapping[str, Any]) -> definitions.Runnable:
+        if loaded.experiment not in (None, self.name):
+            raise DefinitionError(
+                f"the definition's experiment is {loaded.experiment} but it is submitted to {self.name}; "
+                f"leave it out, or submit it to Experiment({loaded.experiment!r})."
+            )
+        for name, value in overrides.items():
+            if name not in _OVERRIDES:
+                raise DefinitionError(
+                    f"{name} can't be changed by submit, which takes {', '.join(_OVERRIDES)}; "
+                    "write it into the definition."
+                )
+            added = name == "script_params" and isinstance(value, Mapping)
+            old = getattr(loaded, name, None) if added else None
+            setattr(loaded, name, {**(old or {}), **value} if added else value)
+        return loaded
+
+    def get_runs(self, status: str | None = None) -> Iterator[Run]:
+        """Runs of this experiment, newest first.
+
+        :param status: only those of this status, in upper or lower case.
+        :raises DefinitionError: there is no such status.
+        """
+        wanted = None if status is None else said.status("status", status)
         observe.refresh(self._store)
-        for summary in self._store.list_runs(limit=None, experiment=self.name, status=status):
-            yield Run(summary.run_id, self._store)
+        found = self._store.list_runs(limit=None, experiment=self.name, status=wanted)
+        return (Run(summary.run_id, self._store) for summary in found)

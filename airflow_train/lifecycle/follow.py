@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from airflow_train.store.run_store import RunStore
 
 #: Most bytes of one rank that one look takes.
 PIECE = 4 << 20
+_RANK_LOG = re.compile(r"std_log_process_(\d+)\.txt")
 
 
 class LogLine(NamedTuple):
@@ -27,6 +29,8 @@ class Follower:
     def __init__(self, store: RunStore, run_id: str, rank: int | None = None) -> None:
         self._store, self._run_id, self._only = store, run_id, rank
         self._positions: dict[int, int] = {}
+        #: Rank → time of a line of which only the beginning has been shown.
+        self._open: dict[int, str] = {}
 
     def poll(self, last: bool = False) -> list[LogLine]:
         """Whole lines that have come since; `last` also gives a line that has no end."""
@@ -42,19 +46,41 @@ class Follower:
 
     def _ranks(self) -> list[int]:
         names = self._store.files.list(layout.user_logs(self._run_id))
-        ranks = sorted(int(name[16:-4]) for name in names if name.startswith("std_log_process_"))
+        ranks = sorted(int(found[1]) for name in names if (found := _RANK_LOG.fullmatch(name)))
         return ranks if self._only is None else [rank for rank in ranks if rank == self._only]
 
     def _new(self, rank: int, last: bool) -> list[LogLine]:
         position = self._positions.get(rank, 0)
         data = self._store.files.read_range(layout.rank_log(self._run_id, rank), position, PIECE)
-        end = len(data) if last or (len(data) == PIECE and b"\n" not in data) else data.rfind(b"\n") + 1
+        end = data.rfind(b"\n") + 1
+        torn = end == 0 and len(data) == PIECE  # a line that is longer than a piece is shown in pieces
+        if torn or last:
+            end = _whole_letters(data) if torn else len(data)
         self._positions[rank] = position + end
-        return [parse(rank, line) for line in data[:end].decode("utf-8", "replace").split("\n") if line]
+        lines = data[:end].decode("utf-8", "replace").split("\n")
+        found = []
+        if rank in self._open and end:  # the rest of such a line has no time of its own
+            found.append(LogLine(rank, self._open.pop(rank), _shown(lines.pop(0))))
+        found += [parse(rank, line) for line in lines if line]
+        if torn:
+            self._open[rank] = found[-1].time
+        return found
+
+
+def _whole_letters(data: bytes) -> int:
+    """Length without the first bytes of a UTF-8 letter that is cut off at the end."""
+    for back in range(1, min(4, len(data)) + 1):
+        if data[-back] & 0xC0 != 0x80:
+            return len(data) - back if data[-back] >= 0xC0 else len(data)
+    return len(data)
 
 
 def parse(rank: int, line: str) -> LogLine:
     """A stored line, `<time> <text>`; of a progress bar only what it showed last."""
     time, _, text = line.partition(" ")
+    return LogLine(rank, time, _shown(text))
+
+
+def _shown(text: str) -> str:
     text = text.rstrip("\r")
-    return LogLine(rank, time, text[text.rfind("\r") + 1 :])
+    return text[text.rfind("\r") + 1 :]

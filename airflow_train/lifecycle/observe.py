@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from airflow_train.runs.record import RunRecord
 from airflow_train.runs.status import Status
 from airflow_train.runs.verdict import Verdict, judge
 from airflow_train.runtime import protocol
+from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import Observation, Target
 
@@ -57,18 +57,20 @@ class Watcher:
                 return View(record, record.status)
             target = targets.get(record.spec.target)
             seen = target.observe(record, self.store)
-            age, watched = self._heard(record.heartbeat)
+            age, watched = self._heard(record)
             step = next_step(record, seen, age, watched)
             if not self._take(step, record, seen, may_start):
                 return View(record, shown_status(record, seen, age))
 
-    def _heard(self, heartbeat: Mapping[str, Any] | None) -> tuple[float, float]:
-        if heartbeat is None:
+    def _heard(self, record: RunRecord) -> tuple[float, float]:
+        """Seconds since the last sign of life by the clocks, and since this process saw it first."""
+        sign = record.heartbeat or record.claim
+        if sign is None:
             return 0.0, 0.0
         now = time.monotonic()
-        if self._beat[0] != heartbeat["beat"]:
-            self._beat = (heartbeat["beat"], now)
-        return time.time() - protocol.seconds_of(heartbeat["at"]), now - self._beat[1]
+        if self._beat[0] != sign["at"]:
+            self._beat = (sign["at"], now)
+        return time.time() - protocol.seconds_of(sign["at"]), now - self._beat[1]
 
     def _take(self, step: Step, record: RunRecord, seen: Observation, may_start: bool) -> bool:
         """Take a step; True when there is something new to read."""
@@ -76,7 +78,7 @@ class Watcher:
         if step is Step.START:
             return may_start and self._start(record)
         if step is Step.CANCEL_UNSTARTED:
-            if self.store.take_claim(self.run_id, protocol.identity()):
+            if self.store.take_claim(self.run_id, _identity()):
                 self._judge(record, None)
             return True
         if step is Step.JUDGE:
@@ -99,14 +101,16 @@ class Watcher:
         return note
 
     def _start(self, record: RunRecord) -> bool:
-        if time.monotonic() - self._unclaimed_since < START_AFTER:
+        begun = protocol.seconds_of(record.events[-1]["at"] if record.events else record.spec.created)
+        waited = time.monotonic() - self._unclaimed_since
+        if waited < START_AFTER and (self._tries or time.time() - begun < START_AFTER):
             return False
         self._unclaimed_since = time.monotonic()
         if self._tries < START_TRIES:
             self._tries += 1
             targets.get(record.spec.target).submit(record.spec, self.store)
             return True
-        if self.store.take_claim(self.run_id, protocol.identity()):
+        if self.store.take_claim(self.run_id, _identity()):
             message = (
                 f"The run could not be started: its supervisor ended {START_TRIES} times before it began."
             )
@@ -115,13 +119,25 @@ class Watcher:
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
         targets.get(record.spec.target).sweep(record, self.store)
+        self._register(record)
         self.store.decide(record, judge(record, protocol.timestamp(), lost))
+
+    def _register(self, record: RunRecord) -> None:
+        if self.store.files.list(layout.registrations(self.run_id)):
+            from airflow_train.lifecycle import registrations  # most runs ask for none
+
+            registrations.carry_out(self.store, record.spec)
 
     def _settle(self, record: RunRecord) -> None:
         """Write what a killed judge left unwritten."""
         if record.verdict is not None and not self.store.settled(record.spec):
             targets.get(record.spec.target).sweep(record, self.store)
+            self._register(record)
             self.store.settle(record.spec, Verdict.from_json(record.verdict))
+
+
+def _identity() -> dict[str, Any]:
+    return {**protocol.identity(), "at": protocol.timestamp()}
 
 
 def _unheard(record: RunRecord) -> str:
@@ -129,12 +145,20 @@ def _unheard(record: RunRecord) -> str:
     return f"its supervisor on {host} hasn't been heard of for {protocol.LEASE_SECONDS:g} s"
 
 
-def look(store: RunStore, run_id: str) -> View:
+def look(store: RunStore, run_id: str, *, may_start: bool = False, patient: bool = False) -> View:
     """One look at a run, which judges it when nothing of it lives any more.
 
+    :param may_start: start the run when whoever submitted it died before that.
+    :param patient: look again after two heartbeats where a machine that can't be seen from here isn't heard, because
+        one look alone never gives a run up.
     :raises RunNotFound: there is no such run.
     """
-    return Watcher(store, run_id).look()
+    watcher = Watcher(store, run_id)
+    view = watcher.look(may_start)
+    if patient and view.status == "NotResponding":
+        time.sleep(2 * protocol.HEARTBEAT_SECONDS + 1)
+        view = watcher.look(may_start)
+    return view
 
 
 def refresh(store: RunStore) -> list[str]:
@@ -144,9 +168,8 @@ def refresh(store: RunStore) -> list[str]:
     """
     problems = []
     for run_id in store.active():
-        if store.exists(run_id):
-            try:
-                look(store, run_id)
-            except TrainError as error:
-                problems.append(f"run {run_id} could not be looked at: {error}")
+        try:
+            look(store, run_id)
+        except TrainError as error:
+            problems.append(f"run {run_id} could not be looked at: {error}")
     return problems

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_train.exceptions import FileNotInRun
 from airflow_train.lifecycle import cancel as cancelling
-from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle import observe, said, wait
+from airflow_train.lifecycle.child import ChildRun, children
 from airflow_train.lifecycle.follow import Follower, LogLine
 from airflow_train.runs import metrics
 from airflow_train.runs.status import Status
 from airflow_train.runs.verdict import Verdict
 from airflow_train.store import artifacts, layout, snapshots
+from airflow_train.store.files import Files
 from airflow_train.store.run_store import RunStore, RunSummary, open_store
 
 if TYPE_CHECKING:
@@ -53,8 +55,13 @@ class Run:
 
     @property
     def properties(self) -> dict[str, str]:
-        """Facts that never change: snapshot, git, host."""
-        return dict(self._spec.properties)
+        """Facts that never change: snapshot, git, host, and what the script added."""
+        return metrics.fold_properties(self._spec.properties, self._store.metric_lines(self.id))
+
+    @property
+    def files(self) -> Files:
+        """The files of the run store."""
+        return self._store.files
 
     @property
     def outputs_uri(self) -> str:
@@ -83,13 +90,19 @@ class Run:
         return Verdict.from_json(record.verdict) if record.verdict is not None else None
 
     def wait_for_completion(
-        self, show_output: bool = False, raise_on_error: bool = True, timeout: float | None = None
+        self,
+        show_output: bool = False,
+        wait_post_processing: bool = False,
+        raise_on_error: bool = True,
+        timeout: float | None = None,
     ) -> Status:
         """Wait for the end; returns the status, which isn't terminal when `timeout` seconds have passed first.
 
         :param show_output: print the lines of all ranks as they come.
+        :param wait_post_processing: has no effect: outputs are always waited for.
         :raises RunNotCompleted: the run ended as Failed or Canceled and `raise_on_error` is set; the class says why.
         """
+        del wait_post_processing
         follower = Follower(self._store, self.id)
 
         def show(view: observe.View) -> None:
@@ -111,17 +124,27 @@ class Run:
         """What the script logged: one value, or a list when it was logged several times; tables by column."""
         return metrics.fold(self._store.metric_lines(self.id), name)
 
-    def tag(self, key: str, value: str = "") -> None:
-        """Set one tag."""
-        self.set_tags({key: value})
+    def get_children(self, recursive: bool = False) -> list[ChildRun]:
+        """Child runs that the script made, in that order; `recursive` adds their own children after each."""
+        return list(children(self, recursive=recursive))
+
+    def tag(self, key: str, value: str | None = None) -> None:
+        """Set one tag, to an empty text where no value is given.
+
+        :raises DefinitionError: the value isn't text or a number.
+        """
+        self.set_tags({key: "" if value is None else value})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set several tags."""
-        self._store.change_tags(self.id, {key: str(value) for key, value in tags.items()})
+        """Set several tags.
 
-    def remove_tags(self, keys: list[str]) -> None:
-        """Remove tags; those that aren't there are passed over."""
-        self._store.change_tags(self.id, {}, tuple(keys))
+        :raises DefinitionError: they are no mapping of names to text.
+        """
+        self._store.change_tags(self.id, said.tags(f"Run {self.id}", tags))
+
+    def remove_tags(self, keys: str | Iterable[str]) -> None:
+        """Remove one tag or several; those that aren't there are passed over."""
+        self._store.change_tags(self.id, {}, (keys,) if isinstance(keys, str) else tuple(keys))
 
     def logs(self, rank: int | None = None) -> Iterator[LogLine]:
         """Output of all ranks, or of one, as far as it has come."""
@@ -174,14 +197,28 @@ class Run:
         model_framework: str | None = None,
         model_framework_version: str | None = None,
         description: str | None = None,
+        datasets: None = None,
+        sample_input_dataset: None = None,
+        sample_output_dataset: None = None,
+        resource_configuration: None = None,
     ) -> Model:
         """Register files of this run as the next version of a model; the same run and path again give the same version.
 
         :param model_path: a file or folder among `get_file_names()`; the model's name by default.
+        :param model_framework: that of the run's estimator by default, with its version.
+        :param datasets: must be empty, as all that follow.
         :raises ModelError: the name is no model name, or there is nothing at `model_path`.
         """
+        from airflow_train.lifecycle import registrations
         from airflow_train.models.registration import register_from_run
 
+        kept = {"datasets": datasets, "sample_input_dataset": sample_input_dataset}
+        kept |= {"sample_output_dataset": sample_output_dataset}
+        said.nothing_else(model_name, {**kept, "resource_configuration": resource_configuration})
+        own = self._spec.job.get("framework")
+        framework = model_framework or own
+        if model_framework_version is None and framework == own:
+            model_framework_version = self._spec.job.get("framework_version")
         return register_from_run(
             self._store.files,
             self.id,
@@ -189,12 +226,14 @@ class Run:
             model_path,
             tags=tags,
             properties=properties,
-            model_framework=model_framework,
+            model_framework=framework,
             model_framework_version=model_framework_version,
             description=description,
-            lineage={
-                "experiment": self.experiment,
-                "snapshot_id": self._spec.snapshot["id"],
-                "git_commit": self._spec.properties.get("azureml.git.commit"),
-            },
+            lineage=registrations.lineage(self._spec),
         )
+
+    def failed_registrations(self) -> list[str]:
+        """Why models that the script asked for weren't registered, one sentence each."""
+        from airflow_train.lifecycle import registrations
+
+        return registrations.failures(self._store, self.id)

@@ -42,9 +42,8 @@ def next_step(record: RunRecord, seen: Observation, age: float, watched: float) 
 
 
 def silent(age: float, watched: float) -> bool:
-    """Is a machine that can't be seen gone? Its clock alone never decides, unless it is minutes off."""
-    expired = age > protocol.LEASE_SECONDS and watched > 2 * protocol.HEARTBEAT_SECONDS
-    return expired or age > 10 * protocol.LEASE_SECONDS
+    """Is a machine that can't be seen gone? Its clock alone never decides: this process has to have watched too."""
+    return age > protocol.LEASE_SECONDS and watched > 2 * protocol.HEARTBEAT_SECONDS
 
 
 def shown_status(record: RunRecord, seen: Observation, age: float) -> Status:

@@ -7,7 +7,7 @@ submitted again, by anybody, finds what is there and goes on where a dead submit
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def submit(
     tags: Mapping[str, str] | None = None,
     owner: str | None = None,
     origin: Mapping[str, Any] | None = None,
+    before_start: Callable[[], object] | None = None,
 ) -> RunSpec:
     """Start a run, or find the one of that id again.
 
@@ -83,6 +84,7 @@ def submit(
     :param run_id: derived id of the attempt; one is drawn when it isn't given.
     :param owner: token of the task that owns the run from now on.
     :param origin: who submits: `kind` and what names the task there.
+    :param before_start: called when the run exists and nothing of it has started; may raise to leave it so.
     :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
     :raises SnapshotError: the source directory can't travel.
     :raises InfrastructureFailure: the target could not start it; submitting the same id again goes on.
@@ -96,6 +98,8 @@ def submit(
         spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"})
     if owner is not None:
         store.add_owner(spec.run_id, owner)
+    if before_start is not None:
+        before_start()
     _start(store, spec)
     return spec
 
@@ -120,7 +124,7 @@ def _create(
     tags: Mapping[str, str],
     origin: Mapping[str, Any],
 ) -> RunSpec:
-    store.prepare()
+    store.check_format()
     taken = snapshots.take(store.files, checked.source, entry_script=checked.job["entry_script"])
     snapshot = {"id": taken.id, "files": taken.files, "bytes": taken.bytes}
     while True:
@@ -148,7 +152,7 @@ def _spec(
         job=checked.job,
         target=checked.resolved,
         snapshot=snapshot,
-        tags={**checked.job["tags"], **tags},
+        tags={**checked.job["tags"], **{str(key): str(value) for key, value in tags.items()}},
         properties={"ContentSnapshotId": str(snapshot["id"]), **properties},
         origin=origin,
     )

@@ -8,9 +8,7 @@ import re
 import uuid
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}\Z")
-_DAG_RUN_ID = re.compile(
-    r"(manual|scheduled|backfill|asset_triggered|dataset_triggered|operator_triggered)__"
-)
+_DAG_RUN_ID = re.compile(r"[a-z]+(_[a-z]+)*__")
 
 
 def slug(name: str) -> str:

@@ -1,7 +1,8 @@
 """What a run logged: from the lines of its ranks to values, tables, last scalars and tags.
 
-A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table or tags, `n` the
-metric's name, `v` the value, `s` the step and `t` seconds since the epoch. NaN and infinities are kept as such;
+A line is one JSON object (`runtime/script/train_run.py` writes them): `k` is scalar, list, row, table, image (`v` names
+a file of the run), tags, properties or status (of a child run), `n` the metric's name, `v` the value, `s` the step and
+`t` seconds since the epoch. NaN and infinities are kept as such;
 `json_safe` turns them into text where JSON proper is asked for.
 """
 
@@ -22,8 +23,12 @@ Scalar = float | int | str | bool
 #: Bytes parsed at once: large enough to be fast, small enough that a million points don't fill the memory.
 _BLOCK = 1 << 20
 _LONGEST_TEXT = 100
+#: Kinds of records that aren't metrics.
+_NAMELESS = ("tags", "properties", "status")
 #: Whole lines about tags, found without parsing the others; in text a quote is escaped, so nothing else looks like it.
 _TAGS = re.compile(rb'(\{"k":"tags"[^\n]*)\n')
+_PROPERTIES = re.compile(rb'(\{"k":"properties"[^\n]*)\n')
+_STATUS = re.compile(rb'(\{"k":"status"[^\n]*)\n')
 
 
 def records(data: bytes) -> Iterator[Record]:
@@ -55,7 +60,7 @@ def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
         kind, metric = record.get("k"), record.get("n")
         if metric is None or (name is not None and metric != name):
             continue
-        if kind in ("scalar", "list"):
+        if kind in ("scalar", "list", "image"):
             series.setdefault(metric, []).append(record["v"])
         elif kind in ("row", "table"):
             _add_rows(tables.setdefault(metric, {}), record["v"], single=kind == "row")
@@ -84,7 +89,8 @@ def fold_tags(
 
     `ranks` are the lines of the scripts, `outside` the changes by others: `{"at": time, "set": {…}, "remove": […]}`.
     """
-    said = (json.loads(line) for lines in ranks for line in _TAGS.findall(lines))
+    lines = [line for rank in ranks for line in _TAGS.findall(rank)]
+    said = [one for line in lines for one in _parse(line) if isinstance(one["v"], dict)]
     changes = [(change.get("t", 0.0), change.get("v") or {}, change.get("r") or ()) for change in said]
     changes += [(protocol.seconds_of(c["at"]), c.get("set") or {}, c.get("remove") or ()) for c in outside]
     now = dict(tags)
@@ -93,6 +99,26 @@ def fold_tags(
         for key in removed:
             now.pop(key, None)
     return now
+
+
+def fold_properties(properties: Mapping[str, str], ranks: Sequence[bytes]) -> dict[str, str]:
+    """Properties of a run with those that its script added; what is there never changes."""
+    now = dict(properties)
+    for lines in ranks:
+        for added in _found(_PROPERTIES, lines):
+            if isinstance(added, dict):
+                now = {**added, **now}
+    return now
+
+
+def ended_as(lines: bytes) -> str | None:
+    """How a child run was ended by its script; None when it wasn't."""
+    ends = [end for end in _found(_STATUS, lines) if end in ("Completed", "Failed", "Canceled")]
+    return str(ends[0]) if ends else None
+
+
+def _found(kind: re.Pattern[bytes], lines: bytes) -> list[Any]:
+    return [one["v"] for line in kind.findall(lines) for one in _parse(line)]
 
 
 def json_safe(value: Any) -> Any:
@@ -109,9 +135,13 @@ def json_safe(value: Any) -> Any:
 def _parse(block: bytes) -> list[Record]:
     """Whole lines at once as one JSON array, four times as fast as line by line; one by one if a line is torn."""
     try:
-        return json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")  # type: ignore[no-any-return]
+        found: list[Any] = json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
     except ValueError:
-        return [record for line in block.splitlines() if (record := _rescue(line)) is not None]
+        found = [_rescue(line) for line in block.splitlines()]
+    # a file of lines can hold anything that somebody else wrote into it
+    return [
+        one for one in found if type(one) is dict and "v" in one and ("n" in one or one.get("k") in _NAMELESS)
+    ]
 
 
 def _rescue(line: bytes) -> Record | None:

@@ -80,6 +80,10 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
         return replace(failed, status="Completed", reason="completed")
     if stopped == protocol.STOP_CANCEL or (stopped is None and not complete and record.cancel is not None):
         return replace(failed, status="Canceled", reason="canceled", message=_canceled(record))
+    orphaned = [one for one in exits.values() if one["stopped_by"] == protocol.SUPERVISOR_LOST]
+    bad = [one for one in exits.values() if not diagnosis.ended_well(one)]
+    if stopped is None and record.cancel is not None and bad and len(bad) == len(orphaned):
+        return replace(failed, status="Canceled", reason="canceled", message=_canceled(record))
     if stopped == protocol.STOP_TIME_LIMIT:
         limit = record.spec.job["max_run_duration_seconds"]
         message = (

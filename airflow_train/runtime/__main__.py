@@ -7,6 +7,7 @@ whoever started it reaches it. `rank` is what mpirun starts.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -19,6 +20,7 @@ def main() -> int:
         if os.fork():
             os._exit(0)
         os.setsid()
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever submits may have blocked what we live on
     if sys.argv[1] == "rank":
         from airflow_train.runtime import mpi_rank
 

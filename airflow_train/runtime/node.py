@@ -15,9 +15,9 @@ import select
 import shutil
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator
 
-from airflow_train.runtime import forked, processes, protocol, records, staging
+from airflow_train.runtime import collecting, forked, processes, protocol, records, staging
 
 if TYPE_CHECKING:
     from airflow_train.runtime.mpirun import MpirunRanks
@@ -34,7 +34,9 @@ def main(launch_path: str) -> int:
     if launch is None:
         return 2
     folder = os.path.dirname(launch_path)
-    if not records.create(os.path.join(folder, protocol.CLAIM_FILE), dict(protocol.identity())):
+    if not records.create(
+        os.path.join(folder, protocol.CLAIM_FILE), {**protocol.identity(), "at": protocol.timestamp()}
+    ):
         return 0
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)
@@ -66,7 +68,7 @@ class Node:
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
         self.ranks = _ranks(launch)
-        self.mirror = staging.LogMirror(
+        self.mirror = collecting.LogMirror(
             os.path.join(self.work, protocol.LOGS_FOLDER),
             os.path.join(self.run_folder, protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
         )
@@ -104,15 +106,16 @@ class Node:
         )
 
     def _event(self, status: str, reason: str) -> None:
-        records.append_event(self.run_folder, status, reason)
+        with _tolerated("event"):
+            records.append_event(self.run_folder, status, reason)
 
     def heartbeat(self) -> None:
         """Say that this node lives, if it is time to."""
         if time.monotonic() >= self._next_beat:
             self._beat += 1
-            records.replace(
-                self.path(protocol.HEARTBEAT_FILE), {"at": protocol.timestamp(), "beat": self._beat}
-            )
+            beat = {"at": protocol.timestamp(), "beat": self._beat}
+            with _tolerated("heartbeat"):
+                records.replace(self.path(protocol.HEARTBEAT_FILE), beat)
             self._next_beat = time.monotonic() + protocol.HEARTBEAT_SECONDS
 
     # ------------------------------------------------------------------ ranks
@@ -172,7 +175,9 @@ class Node:
             )
 
     def _stop_record(self, reason: str, **facts: Any) -> None:
-        records.create(self.path(protocol.STOP_FILE), {"at": protocol.timestamp(), "reason": reason, **facts})
+        stop = {"at": protocol.timestamp(), "reason": reason, **facts}
+        with _tolerated("stop record"):
+            records.create(self.path(protocol.STOP_FILE), stop)
 
     def _reap(self) -> None:
         ended = self.ranks.ended()
@@ -199,14 +204,16 @@ class Node:
         self.ranks.close()
         processes.end_descendants()
         self._event("Finalizing", "collecting outputs")
-        result: dict[str, Any] = {"outputs": 0, "conflicts": []}
-        try:
-            self.mirror.sync()
-            files = os.path.join(self.run_folder, protocol.FILES_FOLDER)
-            result = staging.collect(self.work, files, self.heartbeat)
-        except OSError as error:
-            self.error = self.error or "the outputs could not be collected: %s" % error
-        if self.error is None or self.error.startswith("the code"):
+        self.mirror.sync(whole=True)
+        files = os.path.join(self.run_folder, protocol.FILES_FOLDER)
+        result = collecting.collect(self.work, files, self.heartbeat)
+        problems = result.pop("problems")
+        if problems:
+            more = ", and %d more" % (len(problems) - 1) if len(problems) > 1 else ""
+            self.error = self.error or "outputs could not be collected (%s%s)" % (problems[0], more)
+        for words in problems + result["left"]:
+            print(protocol.timestamp(), words, flush=True)
+        if not problems:
             self.clear()  # before the report, so that after it there is nothing left to do
         report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
         records.create(self.path(protocol.REPORT_FILE), {**report, **result})
@@ -214,6 +221,15 @@ class Node:
     def clear(self) -> None:
         """Remove the working directory; what couldn't be collected stays for a person to fetch."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _tolerated(what: str) -> Iterator[None]:
+    """What can't be written now, on a full disk say, must not end the training."""
+    try:
+        yield
+    except OSError as error:
+        print(protocol.timestamp(), "a %s could not be written: %s" % (what, error.strerror), flush=True)
 
 
 def _ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:

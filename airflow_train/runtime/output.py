@@ -22,6 +22,8 @@ class RankLog:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._at_line_start = True
         self._tail = b""
+        #: Bytes that could not be written, on a full disk say; the script goes on all the same.
+        self.lost = 0
 
     def take(self, source: int) -> bool:
         """Move what has arrived at `source` into the log; False at its end."""
@@ -40,7 +42,11 @@ class RankLog:
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[os.write(self._file, view) :]
+            try:
+                view = view[os.write(self._file, view) :]
+            except OSError:
+                self.lost += len(view)
+                return
 
     def close(self) -> None:
         """End a last line that the script left open."""

@@ -40,11 +40,11 @@ def descendants(root: int) -> list[int]:
         if state not in (b"Z", b"X"):
             children.setdefault(parent, []).append(pid)
     found: list[int] = []
-    todo = [root]
-    while todo:
-        below = children.get(todo.pop(), [])
+    ahead = [root]
+    while ahead:
+        below = children.get(ahead.pop(), [])
         found += below
-        todo += below
+        ahead += below
     return found
 
 
@@ -69,9 +69,12 @@ def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> lis
     """
     met: list[int] = []
     deadline = time.monotonic() + patience
+    quiet = 0
     while True:
         living = [pid for pid in descendants(os.getpid()) if not spare or pid not in spare]
-        if not living or time.monotonic() > deadline:
+        # one look at /proc can miss a process that forks and ends all the time: two must find nothing
+        quiet = 0 if living else quiet + 1
+        if quiet == 2 or time.monotonic() > deadline:
             return met
         for pid in living:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -82,10 +85,9 @@ def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> lis
 
 
 def end_group(leader: int) -> None:
-    """KILL what is left of a process group, where /proc can't tell descendants (macOS)."""
-    if _libc is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(leader, signal.SIGKILL)
+    """KILL a process group at once, whatever its members fork meanwhile; its leader must not have been reaped."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def reap_others(spare: set[int]) -> None:

@@ -9,13 +9,17 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          "max_run_duration_seconds", "mpirun", "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do; holds no secret. `mpirun` is the command line that starts the
                          rank wrappers, or null when the supervisor does
-    node_0/claim.json    identity of the supervisor; who creates it may start the ranks, once
+    node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended ranks before their time
-    node_0/report.json   {"at", "started", "outputs", "conflicts", "error", "by"}: everything is collected
+    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
-                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "last_lines", "exception"}
+                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "lost_output_bytes", "last_lines",
+                         "exception"}
+    registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
+    children/0001/child.json
+                         {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
     cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
     events/0001.json     {"at", "status", "reason", "by"}
 """
@@ -41,6 +45,9 @@ FILES = "AIRFLOW_TRAIN_FILES"
 TAGS = "AIRFLOW_TRAIN_TAGS"
 RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
+# … and `runtime/script/azureml_run/` these too.
+PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
+MODELS = "AIRFLOW_TRAIN_MODELS"
 #: What the supervisor tells wrappers that mpirun starts: {"socket", "supervisor": pid, "ports"}; scripts don't see it.
 MPI = "AIRFLOW_TRAIN_MPI"
 
@@ -194,4 +201,19 @@ def alive(who: dict[str, str | int]) -> bool | None:
         return None
     if who.get("boot") != here["boot"]:
         return False
-    return start_time(int(who["pid"])) == (who.get("start_time") or "")
+    pid = int(who["pid"])
+    started = start_time(pid)
+    if started is None and _hidden(pid):
+        return None
+    return started == (who.get("start_time") or "")
+
+
+def _hidden(pid: int) -> bool:
+    """Does a process of another user live under that pid, where /proc shows only one's own (hidepid)?"""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -29,6 +29,15 @@ LAUNCHER_PATIENCE = 0.2
 LAUNCHER_GRACE = 0.4
 #: Pause after a read, so that many small writes of the script arrive as one piece.
 BATCH = 0.004
+#: What Python, the supervisor or the wrapper ignore or catch, and a script finds as a shell would leave it.
+_RESET = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+    signal.SIGXFSZ,
+)
 
 
 def run(launch: dict[str, Any], rank: dict[str, Any], control: int, ports: list[int]) -> int:
@@ -155,9 +164,13 @@ class Wrapper:
         self._reap(block=True)
 
     def _reap(self, block: bool = False) -> None:
-        """Collect ended children; only the main process decides."""
+        """Collect ended children; only the main process decides. Its group ends with it, before its pid is free."""
         if self.status is None:
             with contextlib.suppress(ChildProcessError):
+                if hasattr(os, "waitid"):  # macOS before Python 3.13 has none
+                    look = os.WEXITED | os.WNOWAIT | (0 if block else os.WNOHANG)
+                    if os.waitid(os.P_PID, self.pid, look) is not None:
+                        processes.end_group(self.pid)
                 pid, status, usage = os.wait4(self.pid, 0 if block else os.WNOHANG)
                 if pid:
                     self.status, self.usage = status, usage
@@ -167,9 +180,8 @@ class Wrapper:
         """End what the script left behind, keep the rest of the output, write the exit record."""
         ended = time.time()
         leftovers = processes.end_descendants()
-        processes.end_group(self.pid)
         deadline = time.monotonic() + DRAIN
-        while select.select([self.output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while time.monotonic() < deadline and select.select([self.output], [], [], DRAIN)[0]:
             if not self.log.take(self.output):
                 break
         self.log.close()
@@ -191,6 +203,7 @@ class Wrapper:
             "max_rss_bytes": _max_rss(self.usage),
             "cpu_seconds": round(self.usage.ru_utime + self.usage.ru_stime, 3) if self.usage else None,
             "ended_leftovers": leftovers,
+            "lost_output_bytes": self.log.lost,
             "last_lines": self.log.last_lines() if failed else [],
             "exception": self.log.traceback(self.launch["work_folder"]) if failed else None,
         }
@@ -210,6 +223,7 @@ def empty_record(rank: dict[str, Any], started: str, **known: Any) -> dict[str, 
         "max_rss_bytes": None,
         "cpu_seconds": None,
         "ended_leftovers": 0,
+        "lost_output_bytes": 0,
         "last_lines": [],
         "exception": None,
     }
@@ -230,7 +244,7 @@ def _become_script(
         os.setsid()
         processes.die_with_parent(parent)
         signal.set_wakeup_fd(-1)
-        for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
+        for name in _RESET:
             signal.signal(name, signal.SIG_DFL)
         os.chdir(work)
         nothing = os.open(os.devnull, os.O_RDONLY)

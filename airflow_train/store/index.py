@@ -79,9 +79,9 @@ def newest(
                 yield f"{day}T{hour}:{second[:2]}:{second[2:]}.{millisecond}Z", run_id
 
 
-def active(files: Files) -> list[str]:
-    """Ids of runs without a verdict in the index, newest first."""
-    return list(dict.fromkeys(run_id for _, run_id in _active(files, f"{INDEX}/all")))
+def active(files: Files) -> list[tuple[str, str]]:
+    """(created, run id) of runs without a verdict in the index, newest first."""
+    return list(_active(files, f"{INDEX}/all"))
 
 
 def is_active(files: Files, run_id: str, created: str) -> bool:

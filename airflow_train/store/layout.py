@@ -153,6 +153,16 @@ def rank_metrics(run_id: str, number: int) -> str:
     return f"{metrics(run_id)}/rank_{number}.jsonl"
 
 
+def registrations(run_id: str) -> str:
+    """Folder of the models that the script wants registered."""
+    return f"{RUNS}/{run_id}/registrations"
+
+
+def children(run_id: str, *above: str) -> str:
+    """Folder of a run's child runs, or of those of the child that `above` leads to, as in `("0001", "0002")`."""
+    return "/".join([f"{RUNS}/{run_id}/children", *(f"{number}/children" for number in above)])
+
+
 def files(run_id: str) -> str:
     """Folder of what people call the files of a run."""
     return f"{RUNS}/{run_id}/files"

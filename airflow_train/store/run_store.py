@@ -54,17 +54,24 @@ class RunStore:
         self.uri = files.uri
 
     def prepare(self) -> None:
-        """Mark a new store with its format; refuse one of another format.
+        """Mark a new store with its format.
 
-        :raises StoreError: as `open_store`.
+        :raises StoreError: the store has another format.
         """
         if not self.files.create_json(layout.store_marker(), {"format": FORMAT}):
-            found = self.files.read_json(layout.store_marker()).get("format")
-            if found != FORMAT:
-                raise StoreError(
-                    f"the run store {self.uri} has format {found}, this version of airflow-train writes "
-                    f"format {FORMAT}; upgrade airflow-train or choose another [train] store."
-                )
+            self.check_format()
+
+    def check_format(self) -> None:
+        """Refuse a store of another format; one that doesn't exist yet is fine.
+
+        :raises StoreError: it has another format.
+        """
+        marker = self.files.read_json_or_none(layout.store_marker())
+        if marker is not None and marker.get("format") != FORMAT:
+            raise StoreError(
+                f"the run store {self.uri} has format {marker.get('format')}, this version of airflow-train writes "
+                f"format {FORMAT}; upgrade airflow-train or choose another [train] store."
+            )
 
     # ------------------------------------------------------------------ one run
 
@@ -102,19 +109,23 @@ class RunStore:
         """
         spec = self.spec(run_id)
         read = self.files.read_json_or_none
-        verdict = read(layout.verdict(run_id))
+        # what is written last is read first: who sees a report sees the exit records that came before it
+        verdict, report = read(layout.verdict(run_id)), read(layout.report(run_id))
         ranks = self.files.list(layout.ranks(run_id))
+        exits = self._ranks(run_id, ranks, "exit.json")
+        stop, cancel = read(layout.stop(run_id)), read(layout.cancel(run_id))
+        starts = self._ranks(run_id, ranks, "start.json")
         return RunRecord(
             spec=spec,
+            heartbeat=read(layout.heartbeat(run_id)),
+            claim=read(layout.claim(run_id)),
             owners=tuple(self._numbered(layout.owners(run_id))),
             events=tuple(self._numbered(layout.events(run_id))),
-            cancel=read(layout.cancel(run_id)),
-            claim=read(layout.claim(run_id)),
-            heartbeat=read(layout.heartbeat(run_id)),
-            stop=read(layout.stop(run_id)),
-            starts=self._ranks(run_id, ranks, "start.json"),
-            exits=self._ranks(run_id, ranks, "exit.json"),
-            report=read(layout.report(run_id)),
+            cancel=cancel,
+            stop=stop,
+            starts=starts,
+            exits=exits,
+            report=report,
             verdict=verdict,
         )
 
@@ -130,8 +141,8 @@ class RunStore:
         return self.files.next_number(folder, lambda _: layout.as_json(value))
 
     def add_owner(self, run_id: str, owner: str) -> None:
-        """Make `owner` the newest owner of a run, unless it is already."""
-        if self.owner(run_id) != owner:
+        """Make `owner` the newest owner of a run, unless it is or was: who has lost a run doesn't get it back."""
+        if all(one["owner"] != owner for one in self._numbered(layout.owners(run_id))):
             self._append(layout.owners(run_id), {"at": protocol.timestamp(), "owner": owner})
 
     def owner(self, run_id: str) -> str | None:
@@ -225,8 +236,17 @@ class RunStore:
         return found
 
     def active(self) -> list[str]:
-        """Ids of runs without a settled verdict, oldest entries of dead submits among them."""
-        return index.active(self.files)
+        """Ids of runs without a settled verdict, newest first; entries that a dead submit left beside are removed."""
+        found = []
+        for created, run_id in index.active(self.files):
+            data = self.files.read_json_or_none(layout.spec(run_id))
+            if data is None:
+                continue  # not submitted yet, or never
+            if data["created"] == created:
+                found.append(run_id)
+            else:
+                index.remove(self.files, run_id, data["experiment"], created)
+        return found
 
     def summary(self, run_id: str) -> RunSummary | None:
         """One line about a run; None when it doesn't exist."""

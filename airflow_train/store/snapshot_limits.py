@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 
 from airflow_train import config
 from airflow_train.exceptions import SnapshotError
-from airflow_train.store.ignore import ignore_file, line_for
+from airflow_train.store.ignore import IGNORE_FILES, ignore_file, line_for
 from airflow_train.store.source_tree import Folder
 
 _SHOWN = 5
 #: A folder is named by what is in it where that makes up this much of it.
 _MOST = 0.8
+#: What makes up less than this much of everything isn't worth a line.
+_LEAST = 0.01
 #: Nobody waits until the whole disk is counted.
 _PATIENCE = 20
 
@@ -24,9 +27,10 @@ class Limits:
         self._max_files = config.get_number("snapshot_max_files")
         self._max_bytes = config.get_number("snapshot_max_bytes")
 
-    def listed(self, source: str, found: Iterable[Folder]) -> list[Folder]:
+    def listed(self, source: str, found: Iterable[Folder], entry_script: str | None = None) -> list[Folder]:
         """The folders of a source directory.
 
+        :param entry_script: path below it that must travel, so that nobody is told to leave it behind.
         :raises SnapshotError: they hold more than may travel.
         """
         folders: list[Folder] = []
@@ -39,28 +43,40 @@ class Limits:
                 break
         if files > self._max_files:
             what = f"more than the {self._max_files:.0f} files that may travel ([train] snapshot_max_files)"
-            raise self._error(source, folders, files, size, what, by_size=False)
+            raise self._error(source, folders, files, size, what, entry_script, by_size=False)
         if size > self._max_bytes:
             what = f"more than the {_amount(self._max_bytes)} that may travel ([train] snapshot_max_bytes)"
-            raise self._error(source, folders, files, size, what, by_size=True)
+            raise self._error(source, folders, files, size, what, entry_script, by_size=True)
         return folders
 
     def _error(
-        self, source: str, folders: list[Folder], files: int, size: int, what: str, *, by_size: bool
+        self,
+        source: str,
+        folders: list[Folder],
+        files: int,
+        size: int,
+        what: str,
+        entry_script: str | None,
+        *,
+        by_size: bool,
     ) -> SnapshotError:
         counts, sizes = _totals(folders)
-        biggest = _biggest(sizes if by_size else counts)
+        excess = size - self._max_bytes if by_size else files - self._max_files
+        biggest = _biggest(sizes if by_size else counts, excess, _needed(source, entry_script))
         lines = [line_for(path) for path in biggest]
-        width = max(map(len, lines))
         least = "at least " if files > self._max_files * _PATIENCE else ""
+        finding = f"{source} holds {least}{_many(files)} with {_amount(size)}, {what}"
+        if not lines:
+            return SnapshotError(
+                f"{finding}; raise the limit or move what the script doesn't need elsewhere."
+            )
+        width = max(map(len, lines))
         shown = [
             f"  {line.ljust(width)}  {_many(counts[path])}, {_amount(sizes[path])}"
             for path, line in zip(biggest, lines, strict=True)
         ]
-        return SnapshotError(
-            f"{source} holds {least}{_many(files)} with {_amount(size)}, {what}; raise the limit or leave the biggest"
-            f" behind by adding these lines to {source}/{ignore_file(source)}:\n" + "\n".join(shown)
-        )
+        mend = f"leave the biggest behind by adding these lines to {source}/{ignore_file(source)}"
+        return SnapshotError(f"{finding}; raise the limit or {mend}:\n" + "\n".join(shown))
 
 
 def _totals(folders: list[Folder]) -> tuple[Counter[str], Counter[str]]:
@@ -78,19 +94,42 @@ def _totals(folders: list[Folder]) -> tuple[Counter[str], Counter[str]]:
     return counts, sizes
 
 
-def _biggest(weights: Counter[str]) -> list[str]:
+def _needed(source: str, entry_script: str | None) -> frozenset[str]:
+    """The entry script, as written and where links lead, and the folders that it lies in."""
+    found: set[str] = set()
+    if entry_script is not None:
+        real = os.path.relpath(os.path.realpath(f"{source}/{entry_script}"), source)
+        for path in (os.path.normpath(entry_script), real):
+            parts = path.split("/")
+            ways = ["/".join(parts[:place]) for place in range(1, len(parts))]  # folders, or links to folders
+            found |= {path, *ways, *(f"{way}/" for way in ways)}
+    return frozenset(found)
+
+
+def _biggest(weights: Counter[str], excess: float, needed: frozenset[str]) -> list[str]:
+    """What weighs most of all that may stay behind, until as much as `excess` does; never anything `needed`."""
     below: dict[str, list[str]] = {}
     for path in weights:
         below.setdefault(path[: path.rstrip("/").rfind("/") + 1], []).append(path)
-    heaviest = sorted(below[""], key=lambda path: (-weights[path], path))
-    found = []
-    for path in heaviest[:_SHOWN]:
+    total = sum(weights[path] for path in below[""])
+    waiting, free = list(below[""]), []
+    while waiting:
+        path = waiting.pop()
+        if path not in needed and path.rsplit("/", 1)[-1] not in IGNORE_FILES:
+            free.append(path)
+        elif path.endswith("/"):
+            waiting += below[path]
+    found: list[str] = []
+    for path in sorted(free, key=lambda path: (-weights[path], path))[:_SHOWN]:
+        if excess <= 0 or weights[path] < _LEAST * total:
+            break
         while path.endswith("/"):
             inner = max(below[path], key=lambda one: weights[one])
             if weights[inner] < _MOST * weights[path]:
                 break
             path = inner
         found.append(path)
+        excess -= weights[path]
     return found
 
 

@@ -59,7 +59,7 @@ def take(files: Files, source: Path, *, entry_script: str | None = None) -> Snap
     if cache.id and not files.exists(layout.snapshot(cache.id)):
         cache.forget()
     tree = SourceTree(root, cache.folders, _store_below(root, files), now)
-    folders = Limits().listed(root, tree.walk())
+    folders = Limits().listed(root, tree.walk(), entry_script)
     moved = _read(files, tree, [folder for folder in folders if folder.entries is not None])
     folders = _in_order(folders)
     if entry_script is not None:
@@ -83,7 +83,8 @@ def measure(source: Path, *, entry_script: str | None = None, files: Files | Non
     """
     root = os.path.realpath(source)
     without = None if files is None else _store_below(root, files)
-    folders = _in_order(Limits().listed(root, SourceTree(root, {}, without, time.time_ns()).walk()))
+    found = SourceTree(root, {}, without, time.time_ns()).walk()
+    folders = _in_order(Limits().listed(root, found, entry_script))
     for folder in folders:
         folder.finish({})
     if entry_script is not None:

@@ -59,7 +59,7 @@ def train(wish: Wish, context: Mapping[str, Any], switch: KillSwitch) -> dict[st
         try:
             run_id = _enter(store, context, switch)
             switch.check()
-            _submit(store, run_id, wish, data, context)
+            _submit(store, run_id, wish, data, context, switch)
             result = _publish(store, run_id, context)
             if wish.wait:
                 view = follow(store, run_id, switch, poll_interval=wish.poll_interval, since=since)
@@ -152,7 +152,12 @@ def _enter(store: RunStore, context: Mapping[str, Any], switch: KillSwitch) -> s
 
 
 def _submit(
-    store: RunStore, run_id: str, wish: Wish, data: Mapping[str, Any], context: Mapping[str, Any]
+    store: RunStore,
+    run_id: str,
+    wish: Wish,
+    data: Mapping[str, Any],
+    context: Mapping[str, Any],
+    switch: KillSwitch,
 ) -> None:
     submit(
         store,
@@ -163,6 +168,7 @@ def _submit(
         tags={str(key): str(value) for key, value in wish.tags.items()},
         owner=identity.owner_of(context),
         origin={**identity.origin_of(context), "waits": wish.wait},
+        before_start=switch.check,
     )
 
 

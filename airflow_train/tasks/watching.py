@@ -26,9 +26,9 @@ def poke(run_id: str, uri: str | None, context: Mapping[str, Any]) -> dict[str, 
     :raises AirflowFailException: it ended otherwise than Completed, or there is no such run.
     """
     with translated():
-        _check(run_id)
+        _check(run_id, context)
         store = open_store(uri)
-        view = observe.look(store, run_id)
+        view = observe.look(store, run_id, may_start=True, patient=True)
         _own(store, view, context)
         log.info(
             "Run %s is %s%s", run_id, view.status, f": {view.record.reason}" if view.record.reason else ""
@@ -62,12 +62,12 @@ def killable(run_id: str, uri: str | None, context: Mapping[str, Any]) -> Iterat
             raise
 
 
-def _check(run_id: Any) -> None:
+def _check(run_id: Any, context: Mapping[str, Any]) -> None:
+    mend = "use the XCom of the training task, e.g. run_id=train.output['run_id']."
     if not run_id or not isinstance(run_id, str):
-        raise DefinitionError(
-            f"run_id is {run_id!r} but must be the id of a training run; use the XCom of the training task, e.g. "
-            "run_id=train.output['run_id']."
-        )
+        raise DefinitionError(f"run_id is {run_id!r} but must be the id of a training run; {mend}")
+    if run_id == context["dag_run"].run_id:
+        raise DefinitionError(f"run_id is {run_id!r}, the id of this DAG run, not of a training run; {mend}")
     if problem := ids.problem(run_id):
         raise DefinitionError(f"run_id: {problem}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,19 @@ def test_the_script_runs_without_a_run(repository: Path) -> None:
     environment = {"PYTHONPATH": str(folder)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "accuracy" in done.stdout
+
+
+def test_the_same_works_without_airflow(repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository / "dags" / "training" / "digits", tmp_path / "training" / "digits")
+    (tmp_path / "digits.yaml").write_text(blocks(repository, "yaml")[0])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(repository),
+        "AIRFLOW_TRAIN_STORE": str(tmp_path / "store"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", blocks(repository, "python")[2]],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=90,
+    )  # fmt: skip
+    assert "accuracy" in done.stdout
+    assert (tmp_path / "models" / "model.joblib").is_file()

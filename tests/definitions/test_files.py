@@ -61,6 +61,11 @@ def test_a_script_in_another_folder_is_found(source: Path, write: Write) -> None
     assert said.endswith("did you mean deep/model.py?")
 
 
+def test_a_script_has_no_slash_at_its_end(source: Path) -> None:
+    (said,) = problems(source, entry_script="train.py/")
+    assert "has a slash at its end" in said
+
+
 def test_a_folder_is_no_script(source: Path) -> None:
     (source / "src" / "package").mkdir()
     (said,) = problems(source, entry_script="package")

@@ -74,6 +74,16 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         4,
         ("process_count_per_node is 2", "distributed_training.process_count"),
     ),
+    "conda variables": (
+        "environment_definition:\n  name: e\n  python:\n    conda_dependencies: {variables: {A: b}}",
+        7,
+        ("variables of a conda file", "environment_variables"),
+    ),
+    "a build context": (
+        "environment_definition:\n  name: e\n  docker: {build_context: docker}",
+        6,
+        ("build_context", "base_dockerfile"),
+    ),
     "yes is no boolean": ("use_gpu: yes", 4, ("use_gpu is yes", "true or false")),
     "on is no boolean": ("user_managed: on", 4, ("user_managed is on", "true or false")),
     "1 is no boolean": ("use_docker: 1", 4, ("use_docker is 1", "true or false")),
@@ -242,7 +252,6 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         3,
         ("../a.py", "below"),
     ),
-    "notebook": ("type: Estimator\nsource_directory: a\nentry_script: a.ipynb\n", 3, ("a.ipynb", "notebook")),
     "nodes for scikit-learn": (
         "type: SKLearn\nsource_directory: a\nentry_script: a.py\nnode_count: 1\n",
         4,
@@ -360,7 +369,7 @@ def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:
     (tmp_path / "estimator.yaml").write_text(HEAD)
     said = sentences(tmp_path / "estimater.yaml")
     assert len(said) == 1
-    assert str(tmp_path / "estimator.yaml") in said[0]
+    assert said[0].endswith(f"did you mean {tmp_path / 'estimator.yaml'}?")
 
 
 def test_a_folder_is_no_definition(tmp_path: Path) -> None:
@@ -383,6 +392,17 @@ def test_all_mistakes_of_a_file_are_said_at_once_in_its_order(tmp_path: Path) ->
     file.write_text(f"{HEAD}node_count: 0\nuse_gpu: yes\ntags: a\ntgas: {{}}\nexperiment: a\nexperiment: b\n")
     said = sentences(file)
     assert [one.split(": ")[0] for one in said] == [f"{file}:{line}" for line in (4, 5, 6, 7, 9)]
+
+
+def test_a_wrong_type_of_distribution_hides_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "estimator.yaml"
+    wrong = "distributed_training: {type: smoke, node_cuont: 2}\nuse_gpu: true\ngpu: 0\n"
+    file.write_text(HEAD + wrong, encoding="utf-8")
+    said = sentences(file)
+    assert len(said) == 3
+    assert "node_cuont is no parameter of mpi, pytorch or tensorflow; did you mean node_count?" in said[0]
+    assert "type is smoke" in said[1]
+    assert "gpu is 0" in said[2]
 
 
 def test_a_literal_password_is_never_repeated(tmp_path: Path) -> None:

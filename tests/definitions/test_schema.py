@@ -91,6 +91,14 @@ VALID = {
         distributed_job_config: {type: tensorflow, worker_count: 2, parameter_server_count: 0}
         docker_runtime_config: {use_docker: true, shm_size: 2g}
     """,
+    "words in any case": """
+        $schema: train.schema.json
+        type: pytorch
+        source_directory: src
+        entry_script: train.py
+        distributed_training: {type: PyTorch, communication_backend: gloo}
+    """,
+    "a word in any case": "type: estimator\nsource_directory: a\nentry_script: a.py\ndistributed_training: MPI\n",
     "a command": "type: ScriptRunConfig\nsource_directory: src\ncommand: python train.py | tee log\n",
 }
 
@@ -104,6 +112,17 @@ INVALID = {
     "nodes for scikit-learn": "type: SKLearn\nsource_directory: a\nentry_script: a.py\nnode_count: 1\n",
     "literal password": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\nimage_registry_details: {password: hunter2}\n"
+    ),
+    "no script": "type: Estimator\nsource_directory: a\n",
+    "neither script nor command": "type: ScriptRunConfig\nsource_directory: a\n",
+    "an empty command": "type: ScriptRunConfig\nsource_directory: a\ncommand: []\n",
+    "conda variables": (
+        "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
+        "environment_definition: {name: e, python: {conda_dependencies: {variables: {A: b}}}}\n"
+    ),
+    "a build context": (
+        "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
+        "environment_definition: {name: e, docker: {build_context: docker}}\n"
     ),
     "unknown distribution": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\ndistributed_training: {type: smoke}\n"
@@ -137,10 +156,12 @@ def test_the_schema_is_one_of_its_draft(schema: dict[str, Any]) -> None:
 def test_schema_and_signature_have_the_same_parameters(cls: type, schema: dict[str, Any]) -> None:
     parameters = inspect.signature(cls).parameters
     described = schema["$defs"][cls.__name__]
-    assert set(described["properties"]) - {"type"} == set(parameters)
+    assert set(described["properties"]) - {"type", "$schema"} == set(parameters)
     assert described["additionalProperties"] is False
     required = {name for name, one in parameters.items() if one.default is one.empty}
     assert set(described["required"]) - {"type"} == required
+    if issubclass(cls, definitions.Runnable):
+        assert [one["required"] for one in described["anyOf"]] == [[name] for name in cls.STARTS]
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -155,7 +176,7 @@ def test_schema_and_signature_have_the_same_defaults(cls: type, schema: dict[str
 def test_every_parameter_is_described_in_schema_and_help(cls: type, schema: dict[str, Any]) -> None:
     for name, described in schema["$defs"][cls.__name__]["properties"].items():
         assert described["description"].strip()
-        assert name == "type" or f":param {name}: " in (cls.__doc__ or "")
+        assert name in ("type", "$schema") or f":param {name}: " in (cls.__doc__ or "")
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -185,5 +206,5 @@ def test_what_the_classes_refuse_the_schema_refuses(name: str, validator: Any, t
 
 @pytest.mark.parametrize("cls", RUNNABLE, ids=lambda cls: cls.__name__)
 def test_a_file_may_be_of_any_class_that_can_run(cls: type, schema: dict[str, Any]) -> None:
-    assert cls.__name__ in schema["$defs"][cls.__name__]["properties"]["type"]["enum"]
+    assert cls.__name__ in schema["$defs"][cls.__name__]["properties"]["type"]["anyOf"][0]["enum"]
     assert cls.__name__ in json.dumps({key: value for key, value in schema.items() if key != "$defs"})

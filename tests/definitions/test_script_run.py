@@ -42,6 +42,31 @@ def test_a_command_of_words_stays_words_and_a_text_goes_to_a_shell() -> None:
     assert ScriptRunConfig("src", command="python a | tee b").normalized().command == "python a | tee b"
 
 
+@pytest.mark.parametrize("command", [[], ["", "a"], [" "], "", "  "])
+def test_a_command_names_a_program(command: object) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"command.*but must be a (command|program); write a program and"
+    ):
+        ScriptRunConfig(".", command=command)  # type: ignore[arg-type]
+
+
+def test_what_environments_of_the_original_also_have_is_named_and_has_no_effect() -> None:
+    said = {"version": 3, "spark": {}, "databricks": {}, "r": {}, "inferencing_stack_version": "latest"}
+    with pytest.warns(UserWarning, match="has no effect") as warned:
+        made = Environment.from_dict({"name": "e", **said})
+    assert [str(one.message).split(" has no effect")[0] for one in warned] == [
+        f"Environment: {name}" for name in said
+    ]
+    assert made == Environment("e")
+
+
+def test_the_prefix_of_a_conda_file_is_named_and_has_no_effect(write: Callable[..., Path]) -> None:
+    with pytest.warns(UserWarning, match=r"conda\.yml:1: prefix has no effect"):
+        Environment.from_conda_specification(
+            "e", write("prefix: /opt/e\ndependencies: [numpy]\n", "conda.yml")
+        )
+
+
 def test_a_run_config_is_refused_with_one_sentence() -> None:
     with pytest.raises(DefinitionError, match="run_config can't be given"):
         ScriptRunConfig("src", "train.py", run_config=object())  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from airflow_train.lifecycle.submit import dry_run, submit
 from airflow_train.runs import ids
 from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
-from airflow_train.store import layout
+from airflow_train.store import index, layout
 from tests.targets.lab import Lab, until
 
 
@@ -152,9 +153,81 @@ def test_a_run_on_another_machine_is_given_up_only_when_its_lease_ran_out(
     assert not wait.wait(lab.store, spec.run_id, poll_interval=0.05, timeout=0.2).terminal
 
     lab.store.files.write_json(beat, {"at": protocol.timestamp(time.time() - 301), "beat": 1})
-    view = observe.look(lab.store, spec.run_id)
+    assert not observe.look(lab.store, spec.run_id).terminal, "one look by another clock proves nothing"
+    monkeypatch.setattr(protocol, "HEARTBEAT_SECONDS", 0.05)
+    view = wait.wait(lab.store, spec.run_id, poll_interval=0.05, timeout=10)
     assert view.status == "Failed"
     assert "on elsewhere hasn't been heard of for 30 s" in view.record.reason
+
+
+def test_a_machine_that_died_before_its_first_heartbeat_is_given_up_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = lab.spec("pass")
+    lab.store.create(spec)
+    claim = {**protocol.identity(), "host": "elsewhere", "at": protocol.timestamp(time.time() - 40)}
+    lab.store.take_claim(spec.run_id, claim)
+    monkeypatch.setattr(protocol, "HEARTBEAT_SECONDS", 0.05)
+    assert wait.wait(lab.store, spec.run_id, poll_interval=0.05, timeout=10).status == "Failed"
+
+
+def test_a_reader_that_is_held_up_never_sees_a_report_without_the_exit_records(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = lab.start("pass")
+    report = lab.path(run_id, "node_0", "report.json")
+    read_ranks = lab.store._ranks
+
+    def held_up(*arguments: Any) -> Any:
+        found = read_ranks(*arguments)
+        until(report.exists)
+        return found
+
+    monkeypatch.setattr(lab.store, "_ranks", held_up)
+    assert wait.wait(lab.store, run_id, timeout=20).status == "Completed"
+
+
+def test_a_run_that_nobody_started_is_started_by_one_look_that_may(lab: Lab) -> None:
+    spec = replace(lab.spec("pass"), created=protocol.timestamp(time.time() - 5))
+    lab.store.create(spec)
+    assert observe.look(lab.store, spec.run_id).status == "NotStarted"
+    observe.look(lab.store, spec.run_id, may_start=True)
+    assert lab.wait(spec.run_id).status == "Completed"
+
+
+def test_an_owner_that_lost_a_run_does_not_get_it_back(lab: Lab) -> None:
+    spec = lab.spec("pass")
+    lab.store.create(spec)
+    for owner in ("first", "second", "first"):
+        lab.store.add_owner(spec.run_id, owner)
+    assert lab.store.owner(spec.run_id) == "second"
+
+
+def test_whoever_submits_may_think_again_before_anything_starts(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "train.py").write_text("print(1)")
+    data = {"type": "Estimator", "source_directory": str(tmp_path / "src"), "entry_script": "train.py"}
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        submit(lab.store, data, run_id="thought-again", before_start=stop)
+    assert cancel.cancel(lab.store, "thought-again").status == "Canceled"
+    assert lab.store.record("thought-again").starts == {}
+
+
+def test_lines_that_no_script_wrote_keep_no_run_from_its_verdict(lab: Lab) -> None:
+    run_id = lab.start(
+        """
+        os.makedirs(os.path.dirname(os.environ["AIRFLOW_TRAIN_METRICS"]), exist_ok=True)
+        with open(os.environ["AIRFLOW_TRAIN_METRICS"], "w") as file:
+            file.write('5\\n{"k":"tags","v":{"sta{"k":"scalar","n":"loss","v":0.5,"t":1}\\n{"k":"scalar"}\\n')
+        """
+    )
+    assert lab.wait(run_id).status == "Completed"
+    assert lab.store.last_metrics(run_id) == {"loss": 0.5}
+    assert lab.store.tags(lab.store.spec(run_id)) == {}
 
 
 def test_waiting_ends_with_the_time_that_it_was_given(lab: Lab) -> None:
@@ -248,11 +321,12 @@ def test_a_listing_tells_the_truth_about_runs_whose_processes_died(lab: Lab) -> 
 
 
 def test_outputs_that_can_not_be_collected_stay_for_a_person(lab: Lab) -> None:
-    """A file stands where the folder of outputs has to be made."""
+    """Files stand where the folder of outputs, and the one beside it, have to be made."""
     run_id = lab.start(
         """
         open("outputs/model", "w").write("weights")
-        open(os.path.join(os.environ["AIRFLOW_TRAIN_FILES"], "outputs"), "w").close()
+        for name in ("outputs", "outputs.conflict-1"):
+            open(os.path.join(os.environ["AIRFLOW_TRAIN_FILES"], name), "w").close()
         """
     )
     said = lab.wait(run_id).record.verdict or {}
@@ -260,3 +334,13 @@ def test_outputs_that_can_not_be_collected_stay_for_a_person(lab: Lab) -> None:
     assert (said["status"], said["reason"]) == ("Failed", "infrastructure")
     assert "outputs could not be collected" in said["message"]
     assert lab.path(run_id, "node_0", "work", "outputs", "model").read_text() == "weights"
+
+
+def test_what_a_dead_submit_left_in_the_index_goes_when_somebody_lists(lab: Lab) -> None:
+    spec = lab.spec("pass")
+    lab.store.create(replace(spec, created=protocol.timestamp(time.time() - 60)))
+    (lab.path(spec.run_id) / "spec.json").unlink()
+    lab.store.create(spec)
+    assert [created for created, _ in index.active(lab.store.files)] != [spec.created]
+    assert lab.store.active() == [spec.run_id]
+    assert [created for created, _ in index.active(lab.store.files)] == [spec.created]

@@ -52,10 +52,11 @@ def test_the_next_step(
     assert next_step(record, seen, **{"age": 0.0, "watched": 0.0, **times}) is step
 
 
-def test_a_clock_that_is_off_kills_nobody_but_minutes_of_silence_do() -> None:
+def test_a_clock_alone_gives_nobody_up() -> None:
     assert not silent(age=35, watched=0)
+    assert not silent(age=100_000, watched=0)
     assert not silent(age=-500, watched=3600)
-    assert silent(age=301, watched=0)
+    assert silent(age=31, watched=10.1)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,14 @@ def test_a_request_that_came_after_the_end_changes_nothing(make_record: Make, ma
     assert judged(make_record(make_exit(code=3), cancel=CANCEL)) == ("Failed", "script")
 
 
+def test_cancelled_although_the_supervisor_died_before_it_saw_the_request(
+    make_record: Make, make_exit: Make
+) -> None:
+    record = make_record(make_exit(code=0, stopped_by=protocol.SUPERVISOR_LOST), cancel=CANCEL, report=None)
+
+    assert judged(record, "its supervisor was killed") == ("Canceled", "canceled")
+
+
 def test_cancelled_before_it_started(make_record: Make) -> None:
     assert judged(make_record(ranks=1, cancel=CANCEL, report=None)) == ("Canceled", "canceled")
 

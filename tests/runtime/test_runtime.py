@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -209,53 +208,6 @@ def test_only_names_of_the_launcher_are_filled_in(text: str, filled: str) -> Non
 
 
 # ---------------------------------------------------------------------- staging
-
-
-def collected(work: Path, files: Path) -> dict[str, Any]:
-    return staging.collect(str(work), str(files), lambda: None)
-
-
-def test_collecting_can_be_taken_up_anywhere(tmp_path: Path) -> None:
-    """Killed between the link and the removal of what was linked: nothing doubles, nothing is lost."""
-    work, files = tmp_path / "work", tmp_path / "files"
-    (work / "outputs" / "sub").mkdir(parents=True)
-    (work / "outputs" / "sub" / "a").write_text("1")
-    (work / "outputs" / "b").symlink_to("sub/gone")
-    (work / "outputs" / "c").symlink_to("sub/a")
-    (files / "outputs" / "sub").mkdir(parents=True)
-    os.link(work / "outputs" / "sub" / "a", files / "outputs" / "sub" / "a")
-    (files / "outputs" / "b").symlink_to("sub/gone")
-    (files / "outputs" / "c").write_text("1")
-
-    assert collected(work, files) == {"outputs": 3, "conflicts": []}
-    assert collected(work, files) == {"outputs": 0, "conflicts": []}
-    assert sorted(one.name for one in files.rglob("*")) == ["a", "b", "c", "outputs", "sub"]
-
-
-def test_a_copy_never_touches_a_neighbour(tmp_path: Path) -> None:
-    work, files = tmp_path / "work", tmp_path / "files"
-    (work / "outputs").mkdir(parents=True)
-    (work / "outputs" / "model").write_text("weights")
-    (work / "outputs" / "best").symlink_to("model")
-    (work / "outputs" / "best.tmp").write_text("the script's own")
-    os.mkfifo(work / "outputs" / "pipe")
-
-    assert collected(work, files)["conflicts"] == []
-    assert {one.name: one.read_text() for one in (files / "outputs").iterdir()} == {
-        "model": "weights",
-        "best": "weights",
-        "best.tmp": "the script's own",
-    }
-
-
-def test_conflicts_count_up_until_a_name_is_free(tmp_path: Path) -> None:
-    work, files = tmp_path / "work", tmp_path / "files"
-    for number, place in enumerate((work, files, files)):
-        (place / "outputs").mkdir(parents=True, exist_ok=True)
-        (place / "outputs" / ("a" if number < 2 else "a.conflict-1")).write_text(str(number))
-
-    assert collected(work, files)["conflicts"] == ["outputs/a.conflict-2"]
-    assert (files / "outputs" / "a.conflict-2").read_text() == "0"
 
 
 def test_modes_links_and_empty_folders_are_staged(tmp_path: Path) -> None:

@@ -94,15 +94,35 @@ def test_too_many_files_name_the_folders_and_the_lines(
     assert "holds 53 files" in first
     assert "more than the 30 files that may travel ([train] snapshot_max_files)" in first
     assert first.endswith(f"{source}/.amlignore:")
-    assert [line.split("  ")[1] for line in lines] == [
-        "/data/raw\\[1]/",
-        "/docs/",
-        "/pkg/",
-        "/train.py",
-        "/ünï/#1.txt",
-    ]
+    assert [line.split("  ")[1] for line in lines] == ["/data/raw\\[1]/"]  # the rest may travel
     (source / ".amlignore").write_text(lines[0].split("  ")[1] + "\n")
     assert snapshots.take(files, source).files == 14
+
+
+def test_nobody_is_told_to_leave_the_entry_script_or_ignore_files_behind(
+    files: Files, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_SNAPSHOT_MAX_BYTES", "1000")
+    big = {"pkg/data.bin": 9000, "pkg/deep/a b.py": 20000, ".gitignore": 8000, "pkg/deep/weights": 7000}
+    for name, size in {**big, "notes.txt": 100}.items():
+        write(source, {name: "#" * size})
+    (source / "pkg/link").symlink_to("deep")
+    for script in ("pkg/deep/a b.py", "pkg/link/a b.py"):
+        with pytest.raises(SnapshotError) as caught:
+            snapshots.measure(source, entry_script=script)
+        said = [line.split("  ")[1].strip() for line in str(caught.value).splitlines()[1:]]
+        assert said == ["/pkg/data.bin", "/pkg/deep/weights"]  # 100 bytes of 44000 aren't worth a line
+
+
+def test_where_only_the_entry_script_is_too_large_no_line_helps(
+    files: Files, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_SNAPSHOT_MAX_BYTES", "1000")
+    (source / "train.py").write_text("#" * 100_000)
+    with pytest.raises(
+        SnapshotError, match=r"raise the limit or move what the script doesn't need elsewhere\.$"
+    ):
+        snapshots.take(files, source, entry_script="train.py")
 
 
 def test_too_many_bytes_name_the_largest_and_nothing_is_read(

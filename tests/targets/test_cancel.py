@@ -150,3 +150,32 @@ def test_all_ranks_are_cancelled(lab: Lab) -> None:
 
     assert view.status == "Canceled"
     assert {one["signal"] for one in view.record.exits.values()} == {signal.SIGTERM}
+
+
+def test_a_chain_of_forks_does_not_outrun_the_end(lab: Lab) -> None:
+    """Each process forks the next and ends: no single look at the table of processes has to meet one."""
+    view, _ = cancelled(
+        lab,
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            while True:
+                if os.fork(): os._exit(0)
+        mark("ready")
+        while True: time.sleep(0.05)
+        """,
+        grace_seconds=0.2,
+    )
+
+    assert view.status == "Canceled"
+
+
+def test_a_submitter_that_blocks_signals_does_not_take_cancel_from_its_run(lab: Lab) -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTERM])
+    try:
+        view, seconds = cancelled(lab, WAITING)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    assert view.status == "Canceled"
+    assert seconds < 5

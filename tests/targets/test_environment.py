@@ -53,6 +53,24 @@ def test_airflows_own_variables_stay_outside(lab: Lab, monkeypatch: pytest.Monke
     assert (variables["AIRFLOW_CTX_DAG_ID"], "secret" in variables.values()) == ("digits", False)
 
 
+def test_nor_can_a_script_read_them_from_its_parents(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
+    run_id = lab.start(
+        """
+        pid = os.getppid()
+        while pid > 1:
+            fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+            if "runtime.pyz" in open(f"/proc/{pid}/cmdline").read():
+                assert "FERNET_KEY" not in open(f"/proc/{pid}/environ").read()
+                mark("looked")
+            pid = int(fields[1])
+        """
+    )
+
+    assert lab.wait(run_id).status == "Completed"
+    assert lab.marks(run_id).count("looked") == 2
+
+
 def test_the_script_knows_its_run(lab: Lab) -> None:
     variables = shown(lab)[1]
 

@@ -55,10 +55,49 @@ def test_the_launch_file_has_exactly_the_parts_that_the_protocol_names(lab: Lab)
         ({"arguments": ["--x", "010"]}, ["/usr/py", "train.py", "--x", "010"]),
         ({"command": "echo $HOME | cat"}, ["/bin/sh", "-c", "echo $HOME | cat"]),
         ({"command": ["a", "b c"]}, ["a", "b c"]),
+        (
+            {"command": ["a", "b c"], "interpreter_path": "py"},
+            ["/bin/sh", "-c", 'PATH="$0:$PATH"; export PATH; exec "$@"', "/usr", "a", "b c"],
+        ),
     ],
 )
 def test_the_command_line(lab: Lab, job: dict[str, object], command: list[str]) -> None:
     assert launched(lab, **job)["command"] == command
+
+
+@pytest.mark.parametrize("command", ["python 'it works.py'; exit 3", ["python", "it works.py"]])
+def test_a_command_finds_the_named_interpreter_first(lab: Lab, tmp_path: Path, command: object) -> None:
+    python = tmp_path / "an environment" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    python.chmod(0o755)
+    view = lab.run("", command=command, interpreter_path=str(python))
+
+    assert lab.lines(view.record.run_id) == ["it works.py"]
+    assert view.record.exits[0]["code"] == 3
+
+
+def test_an_interpreter_is_found_from_where_the_run_is_submitted(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    spec = lab.spec("", interpreter_path="bin/python")
+
+    command = targets.get(LOCAL).plan(spec, lab.store).to_json()["launch"]["command"]
+    assert command[0] == str(tmp_path / "bin" / "python")
+
+
+def test_every_part_of_an_environment_is_refused_by_the_name_it_was_written_with(lab: Lab) -> None:
+    environment = {"name": "e", "image": "i", "docker_arguments": ["-it"], "conda_packages": ["x"]}
+    said = targets.get(LOCAL).check(asdict(Job("ScriptRunConfig", ".", environment=environment)), lab.store)
+
+    assert [one.split(" can't")[0] for one in said] == [
+        "docker.base_image",
+        "arguments of docker",
+        "conda_packages",
+    ]
 
 
 def test_the_environment_of_the_submitter_is_not_written_down(
@@ -78,7 +117,9 @@ def test_the_environment_of_the_submitter_is_not_written_down(
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        ({"environment": {"pip_packages": ["numpy"]}}, "packages and images"),
+        ({"environment": {"pip_packages": ["numpy"]}}, "pip_packages"),
+        ({"environment": {"name": "e", "use_docker": True}}, "use_docker: true"),
+        ({"command": ["x"], "interpreter_path": "/nowhere/python"}, "/nowhere/python"),
         ({"inputs": [{"name": "a"}]}, "inputs"),
         ({"gpu": 1}, "gpu"),
         ({"cpu": 2.0}, "cpu"),
@@ -170,3 +211,81 @@ def test_the_runtime_answers_a_line_it_does_not_understand_with_two(lab: Lab, li
     archive = lab.store.files.join(bundle.names()[0])
 
     assert subprocess.run([sys.executable, archive, *line], check=False, capture_output=True).returncode == 2
+
+
+# ---------------------------------------------------------------------- what Azure ML set
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({}, ("1", "Python", "None")),
+        (
+            {
+                "distribution": {"type": "pytorch", "communication_backend": "Gloo"},
+                "node_count": 2,
+                "process_count_per_node": 2,
+            },
+            ("2", "PyTorch", "Gloo"),
+        ),
+        (
+            {
+                "distribution": {"type": "tensorflow", "worker_count": 3, "parameter_server_count": 1},
+                "node_count": 3,
+            },
+            ("3", "TensorFlow", "ParameterServer"),
+        ),
+    ],
+)
+def test_scripts_find_the_variables_of_azure_ml(
+    lab: Lab, job: dict[str, object], said: tuple[str, ...]
+) -> None:
+    spec = lab.spec("", **job)
+    variables = plan.azureml_variables(spec)
+    environment = dict(plan.build(spec, PLACES).launch)["environment"]
+
+    assert variables.items() <= environment.items()
+    assert tuple(variables[f"AZUREML_{name}"] for name in ("NODE_COUNT", "FRAMEWORK", "COMMUNICATOR")) == said
+    assert variables["AZUREML_RUN_ID"] == spec.run_id
+    assert variables["AZUREML_ARM_PROJECT_NAME"] == spec.experiment
+    assert variables["AZUREML_OUTPUT_DIRECTORY"] == "./outputs"
+
+
+def test_the_definition_wins_over_the_variables_of_azure_ml(lab: Lab) -> None:
+    environment = launched(lab, environment_variables={"AZUREML_NODE_COUNT": "7"})["environment"]
+
+    assert isinstance(environment, dict)
+    assert environment["AZUREML_NODE_COUNT"] == "7"
+
+
+# ---------------------------------------------------------------------- notebooks
+
+
+def test_a_notebook_is_executed_into_the_outputs(lab: Lab) -> None:
+    made = launched(lab, entry_script="train.ipynb")["command"]
+
+    assert made == [
+        *("/usr/py", "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
+        *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1", "train.ipynb"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        ({}, "has no nbconvert and ipykernel to run it; `pip install nbconvert ipykernel` there."),
+        ({"arguments": ["--x"]}, "a notebook, which takes no script_params; use environment_variables"),
+        ({"distribution": {"type": "pytorch"}}, "can't be one of several processes"),
+        ({"entry_script": "deep/train.ipynb"}, "is a notebook in a folder, where it would run beside"),
+    ],
+)
+def test_a_notebook_that_could_not_run_is_refused_at_submit(
+    lab: Lab, job: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    python.chmod(0o755)
+    whole = {"entry_script": "train.ipynb", "interpreter_path": str(python), **job}
+    problems = targets.get(LOCAL).check(asdict(Job("Estimator", ".", **whole)), lab.store)  # type: ignore[arg-type]
+
+    assert words in "\n".join(problems)

@@ -30,7 +30,7 @@ __all__ = ["Experiment", "NameTaken", "NoRun", "Run", "TrainRunError", "WrongVal
 _TEMPORARY = ".airflow-train-tmp-"  # listings of the store leave these out
 _MENDS = {"log": "use run.log_list, or run.log_row for named values", "log_row": "use run.log_table"}
 _encode = json.encoder.encode_basestring_ascii
-_current: dict[tuple[str, str], Run] = {}
+_current: dict[tuple[type[Run], str, str], Run] = {}
 _said: list[str] = []
 
 
@@ -88,14 +88,14 @@ class Run:
         :raises NoRun: there is none and `allow_offline` is False, or its environment is incomplete.
         """
         environ = os.environ
-        key = (environ.get("AIRFLOW_TRAIN_RUN_ID", ""), environ.get("AIRFLOW_TRAIN_METRICS", ""))
-        if not key[0] and not allow_offline:
+        key = (cls, environ.get("AIRFLOW_TRAIN_RUN_ID", ""), environ.get("AIRFLOW_TRAIN_METRICS", ""))
+        if not key[1] and not allow_offline:
             raise NoRun(
                 "Run.get_context(allow_offline=False): AIRFLOW_TRAIN_RUN_ID isn't set, so this is no run of "
                 "airflow-train; start the script as an estimator, or allow offline use."
             )
         if key not in _current:
-            _current[key] = _from_environment(cls, environ) if key[0] else _offline(cls)
+            _current[key] = _from_environment(cls, environ) if key[1] else _offline(cls)
         return _current[key]
 
     def __repr__(self) -> str:
@@ -286,6 +286,10 @@ class _Place:
         while done < len(data):
             done += os.write(self._line_file, data[done:])
 
+    def note(self, record: dict[str, Any]) -> None:
+        """A line that is no metric."""
+        self.write(json.dumps(record, separators=(",", ":")) + "\n")
+
     def read(self) -> bytes:
         with open(self._metrics, "rb") as stream:
             return stream.read()
@@ -337,6 +341,9 @@ class _Offline(_Place):
             )
         else:
             print(f"Attempted to log {record['k']} metric {record['n']}:\n{record['v']}")
+
+    def note(self, record: dict[str, Any]) -> None:
+        print(f"Attempted to set {record['k']} {record['v']}")
 
     def read(self) -> bytes:
         return "".join(self._lines).encode("ascii")
@@ -464,7 +471,7 @@ def _fold(records: Iterable[dict[str, Any]], only: str | None) -> dict[str, Any]
         name = record.get("n")
         if name is None or (only is not None and name != only):
             continue
-        if record["k"] in ("scalar", "list"):
+        if record["k"] in ("scalar", "list", "image"):
             series.setdefault(name, []).append(record["v"])
         else:
             _add_rows(tables.setdefault(name, {}), record["v"], single=record["k"] == "row")

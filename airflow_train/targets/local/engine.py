@@ -33,8 +33,16 @@ def start(argv: Sequence[str], log: Path) -> None:
 
 
 def _call(argv: Sequence[str], words: BinaryIO) -> int:
+    # any process of this user can read the supervisor's environment, the script too
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
     return subprocess.call(
-        argv, stdin=subprocess.DEVNULL, stdout=words, stderr=words, cwd="/", start_new_session=True
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=words,
+        stderr=words,
+        cwd="/",
+        env=environment,
+        start_new_session=True,
     )
 
 

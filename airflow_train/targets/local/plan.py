@@ -13,6 +13,13 @@ from airflow_train.runtime import protocol
 from airflow_train.targets.local import mpi
 
 ADDRESS = "127.0.0.1"
+#: The kernel is that of the interpreter, whatever the notebook's author called theirs; it has no time limit per cell.
+NOTEBOOK = (
+    *("-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
+    *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1"),
+)
+#: A command finds the programs of a named interpreter's folder, $0, before all others, as in an activated environment.
+_FIRST_ON_PATH = 'PATH="$0:$PATH"; export PATH; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,8 @@ class Places:
     python: str
     #: Python that runs the script.
     interpreter: str
+    #: Folder of the store's models.
+    models: str = ""
     #: Starts the ranks of MPI.
     mpirun: mpi.Mpirun | None = None
 
@@ -81,19 +90,54 @@ def command(job: Mapping[str, Any], interpreter: str, starter: Sequence[str] = (
     """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell)."""
     if job["command"] is not None:
         own = job["command"]
-        return ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
+        words = ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
+        if job["interpreter_path"]:
+            return ["/bin/sh", "-c", _FIRST_ON_PATH, os.path.dirname(interpreter), *words]
+        return words
+    if is_notebook(job):
+        return [interpreter, *NOTEBOOK, str(job["entry_script"])]
     return [interpreter, *starter, str(job["entry_script"]), *job["arguments"]]
+
+
+def is_notebook(job: Mapping[str, Any]) -> bool:
+    """Is the entry script a notebook?"""
+    return job["command"] is None and str(job["entry_script"]).endswith(".ipynb")
 
 
 def _environment(spec: RunSpec, places: Places) -> dict[str, str]:
     return {
         "PYTHONUNBUFFERED": "1",
+        **azureml_variables(spec),
         **spec.job["environment_variables"],
         protocol.RUN_ID: spec.run_id,
         protocol.EXPERIMENT: spec.experiment,
         protocol.TAGS: json.dumps(dict(spec.tags)),
+        protocol.PROPERTIES: json.dumps(dict(spec.properties)),
+        protocol.MODELS: places.models,
         protocol.FILES: os.path.join(places.run_folder, protocol.FILES_FOLDER),
         protocol.CANCEL: os.path.join(places.run_folder, protocol.CANCEL_FILE),
+    }
+
+
+def azureml_variables(spec: RunSpec) -> dict[str, str]:
+    """What Azure ML told a script about its run, as far as it has a meaning here; the definition's own win."""
+    distribution = spec.job["distribution"] or {}
+    frameworks = {
+        "mpi": ("Python", "OpenMpi"),
+        "pytorch": ("PyTorch", str(distribution.get("communication_backend", "Nccl"))),
+        "tensorflow": ("TensorFlow", "ParameterServer"),
+    }
+    framework, communicator = frameworks.get(str(distribution.get("type")), ("Python", "None"))
+    return {
+        "AZUREML_RUN_ID": spec.run_id,
+        "AZUREML_ARM_PROJECT_NAME": spec.experiment,
+        "AZUREML_EXPERIMENT_ID": spec.experiment,
+        "AZUREML_OUTPUT_DIRECTORY": "./outputs",
+        "AZUREML_LOGDIRECTORY_PATH": "./logs",
+        "AZUREML_NODE_COUNT": str(spec.job["node_count"]),
+        "AZUREML_FRAMEWORK": framework,
+        "AZUREML_COMMUNICATOR": communicator,
+        "AZUREML_TARGET_TYPE": str(spec.target["type"]),
     }
 
 

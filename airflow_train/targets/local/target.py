@@ -17,14 +17,13 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
 from airflow_train.targets.base import Observation
-from airflow_train.targets.local import engine, mpi, plan
+from airflow_train.targets.local import engine, mpi, notebook, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
 
 #: part of a job → what people call it; each is refused as long as the local target can't honour it
 _NOT_HERE = {
-    "environment": "packages and images (pip, conda, docker)",
     "inputs": "inputs",
     "gpu": "gpu",
     "cpu": "cpu",
@@ -32,6 +31,23 @@ _NOT_HERE = {
     "shm_size": "shm_size",
     "resume_from": "resume_from",
 }
+
+
+#: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
+_ASKED = {
+    "conda_channels": "conda channels",
+    "image": "custom_docker_image",
+    "dockerfile": "docker.base_dockerfile",
+    "registry": "image_registry_details",
+    "use_docker": "use_docker: true",
+    "docker_arguments": "arguments of docker",
+    "platform": "docker.platform",
+    "shared_volumes": "shared_volumes: false",
+}
+
+
+#: the same where a whole `Environment`, which has a name, asked for it
+_ASKED_BY_NAME = {**_ASKED, "image": "docker.base_image", "registry": "docker.base_image_registry"}
 
 
 class LocalTarget:
@@ -52,9 +68,11 @@ class LocalTarget:
     def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
         """Everything that local processes can't honour, one sentence each."""
         problems = [
-            f"{words} can't be honoured on the local target; remove them or use another compute_target."
-            for part, words in _NOT_HERE.items()
-            if job[part]
+            f"{words} can't be honoured on the local target; leave it out or use another compute_target."
+            for words in (
+                *_asked(job["environment"]),
+                *(words for part, words in _NOT_HERE.items() if job[part]),
+            )
         ]
         if _wants_mpi(job) and mpi.find(self._interpreter(job)) is None:
             problems.append(mpi.MISSING)
@@ -64,10 +82,12 @@ class LocalTarget:
                 "set [train] store to a path."
             )
         interpreter = self._interpreter(job)
-        if job["command"] is None and shutil.which(interpreter) is None:
+        if (job["command"] is None or job["interpreter_path"]) and shutil.which(interpreter) is None:
             problems.append(
                 f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
             )
+        elif plan.is_notebook(job):
+            problems += notebook.check(job, interpreter)
         return problems
 
     def _interpreter(self, job: Mapping[str, Any]) -> str:
@@ -78,6 +98,7 @@ class LocalTarget:
         """Supervisor and launch file of the run."""
         archive, script = bundle.names()
         interpreter = self._interpreter(spec.job)
+        found = shutil.which(interpreter)
         return plan.build(
             spec,
             plan.Places(
@@ -87,7 +108,8 @@ class LocalTarget:
                 runtime=self._path(store, archive),
                 script=self._path(store, script),
                 python=sys.executable,
-                interpreter=shutil.which(interpreter) or interpreter,
+                interpreter=os.path.abspath(found) if found else interpreter,
+                models=self._path(store, layout.models()),
                 mpirun=mpi.find(interpreter) if _wants_mpi(spec.job) else None,
             ),
         )
@@ -144,3 +166,8 @@ class LocalTarget:
 
 def _wants_mpi(job: Mapping[str, Any]) -> bool:
     return bool((job["distribution"] or {}).get("type") == "mpi")
+
+
+def _asked(environment: Mapping[str, Any]) -> list[str]:
+    words = _ASKED_BY_NAME if "name" in environment else _ASKED
+    return [words.get(key, key) for key in environment if key != "name"]

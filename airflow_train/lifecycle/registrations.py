@@ -1,0 +1,77 @@
+"""Models that a script asked for by `run.register_model`: carried out by whoever judges the run, before the verdict.
+
+A request is a file below the run that nothing changes, and registering the same path of the same run again gives the
+version it has, so that a judge who is killed in between is simply followed by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from airflow_train.exceptions import ModelError
+from airflow_train.models.model import Model
+from airflow_train.models.registration import register_from_run
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore
+
+_FAILED = ".failed.json"
+
+
+def carry_out(store: RunStore, spec: RunSpec) -> list[Model]:
+    """Register what the script asked for; what can't be registered is written down beside the request."""
+    folder = layout.registrations(spec.run_id)
+    made = []
+    for name in store.files.list(folder):
+        if name.endswith(_FAILED):
+            continue
+        try:
+            wanted = _wanted(store.files.read(f"{folder}/{name}"))
+            if wanted["model_framework"] in (
+                None,
+                spec.job.get("framework"),
+            ):  # as `Run.register_model` has it
+                wanted["model_framework"] = spec.job.get("framework")
+                wanted["model_framework_version"] = wanted["model_framework_version"] or spec.job.get(
+                    "framework_version"
+                )
+            made.append(register_from_run(store.files, spec.run_id, **wanted, lineage=lineage(spec)))
+        except ModelError as error:
+            failure = {"at": protocol.timestamp(), "error": str(error)}
+            store.files.create_json(f"{folder}/{name.removesuffix('.json')}{_FAILED}", failure)
+    return made
+
+
+def _wanted(data: bytes) -> dict[str, Any]:
+    """What a request says; the script could have written anything, and a judge goes on.
+
+    :raises ModelError: it is no request.
+    """
+    try:
+        wanted = json.loads(data)
+        texts = ("model_name", "model_path", "description", "model_framework", "model_framework_version")
+        if any(not isinstance(wanted[text], str | None) for text in texts):
+            raise TypeError
+        return {name: wanted[name] for name in (*texts, "tags", "properties")}
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            "a request to register a model isn't one of run.register_model; use that instead of writing it."
+        ) from None
+
+
+def failures(store: RunStore, run_id: str) -> list[str]:
+    """Why models that the script asked for weren't registered, one sentence each."""
+    folder = layout.registrations(run_id)
+    failed = [name for name in store.files.list(folder) if name.endswith(_FAILED)]
+    return [str(store.files.read_json(f"{folder}/{name}")["error"]) for name in failed]
+
+
+def lineage(spec: RunSpec) -> dict[str, str | None]:
+    """Where a model of this run comes from."""
+    return {
+        "experiment": spec.experiment,
+        "snapshot_id": str(spec.snapshot["id"]),
+        "git_commit": spec.properties.get("azureml.git.commit"),
+    }
