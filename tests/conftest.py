@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
-ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "nbconvert", "python38", "s3")
+ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "mpi", "nbconvert", "python38", "s3")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,6 +90,24 @@ def python38() -> str:
         if _is_python38(candidate):
             return candidate
     pytest.skip("no Python 3.8: neither PYTHON38, python3.8 on PATH, pyenv's nor uv's")
+
+
+@pytest.fixture(scope="session")
+def mpi_python() -> str:
+    """A Python that has mpi4py, on a machine that has mpirun. Mark the test `mpi`."""
+    import subprocess
+    import sys
+
+    from airflow_train.targets.local import mpi
+
+    if mpi.find(sys.executable) is None:
+        pytest.skip("no mpirun of Open MPI on PATH or beside this Python")
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        if not subprocess.run(
+            [candidate, "-c", "import mpi4py"], capture_output=True, check=False
+        ).returncode:
+            return candidate
+    pytest.skip("no Python with mpi4py: neither this one nor /usr/bin/python3")
 
 
 def _python38_candidates() -> Iterator[str]:

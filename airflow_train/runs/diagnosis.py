@@ -14,6 +14,9 @@ from airflow_train.runtime import protocol
 
 Json = Mapping[str, Any]
 
+#: Who stopped a rank because it was itself at its end: what the rank had still to do is unknown.
+_LOST = (protocol.SUPERVISOR_LOST, protocol.BY_LAUNCHER)
+
 _BY_PROGRAM_FAULT = (
     "SIGSEGV",
     "SIGABRT",
@@ -52,11 +55,9 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
 
 
 def ended_well(exit_record: Json) -> bool:
-    """Did this rank do its part? One that said 0 when its dead supervisor's wrapper stopped it did not."""
+    """Did this rank do its part? One that said 0 when its supervisor or launcher was lost did not."""
     stopped_by = exit_record["stopped_by"]
-    return bool(
-        stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by != protocol.SUPERVISOR_LOST)
-    )
+    return bool(stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by not in _LOST))
 
 
 def signal_name(number: int) -> str:

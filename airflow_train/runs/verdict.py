@@ -90,6 +90,8 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
             f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
         )
         return replace(failed, reason="time_limit", message=message)
+    if stopped == protocol.STOP_LAUNCHER and record.stop:
+        return replace(failed, message=f"The run was lost: {record.stop['detail']}.")
     if problem and not exits:
         return replace(failed, message=f"Nothing was started: {problem}.")
     return _failed(failed, record, lost)

@@ -1,7 +1,7 @@
-"""Entry point of the zipapp: `python runtime.pyz node|collect /path/to/launch.json`.
+"""Entry point of the zipapp: `python runtime.pyz node|collect|rank /path/to/launch.json`.
 
 `node` returns at once: the supervisor goes on as a daemon in a session of its own, so that nothing that happens to
-whoever started it reaches it.
+whoever started it reaches it. `rank` is what mpirun starts.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import sys
 
 def main() -> int:
     """Run one command; the exit code is 2 for a command line or launch file that isn't understood."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "collect"):
-        print("usage: runtime.pyz node|collect LAUNCH.json", file=sys.stderr)
+    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "collect", "rank"):
+        print("usage: runtime.pyz node|collect|rank LAUNCH.json", file=sys.stderr)
         return 2
     if sys.argv[1] == "node":
         if os.fork():
             os._exit(0)
         os.setsid()
         signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever submits may have blocked what we live on
+    if sys.argv[1] == "rank":
+        from airflow_train.runtime import mpi_rank
+
+        return mpi_rank.main(sys.argv[2])
     from airflow_train.runtime import node
 
     command = node.main if sys.argv[1] == "node" else node.collect_again

@@ -15,12 +15,17 @@ import select
 import shutil
 import signal
 import time
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
-from airflow_train.runtime import collecting, processes, protocol, rank, records, staging
+from airflow_train.runtime import collecting, forked, processes, protocol, records, staging
+
+if TYPE_CHECKING:
+    from airflow_train.runtime.mpirun import MpirunRanks
 
 #: Seconds between two looks at cancel request, time limit and the script's logs.
 LOOK = 0.2
+#: What is known when a rank was ended by mpirun while mpirun still lives.
+LAUNCHER_ENDS = "mpirun ended its ranks though none had failed, as it does when it is asked to from outside"
 
 
 def main(launch_path: str) -> int:
@@ -62,8 +67,7 @@ class Node:
         self.work: str = launch["work_folder"]
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
-        #: pid of a wrapper → (its rank, write end of its control pipe)
-        self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
+        self.ranks = _ranks(launch)
         self.mirror = collecting.LogMirror(
             os.path.join(self.work, protocol.LOGS_FOLDER),
             os.path.join(self.run_folder, protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
@@ -86,7 +90,10 @@ class Node:
             except (OSError, ValueError) as error:
                 self.error = "the code could not be staged: %s" % error
             if self.error is None and not self._canceled():
-                self._start_ranks()
+                try:
+                    self._start_ranks()
+                except OSError as error:
+                    self.error = "the ranks could not be started: %s" % error
                 self._watch()
         elif records.read(os.path.join(self.run_folder, protocol.VERDICT_FILE)) is None:
             self._stop_record(protocol.STOP_CANCEL)
@@ -125,36 +132,16 @@ class Node:
         self._event("Running", "")
         with free_ports(self.launch["ports"]) as ports:
             pass  # given back now, for the script to take
-        for one in self.launch["ranks"]:
-            self._start_rank(one, ports)
-
-    def _start_rank(self, one: dict[str, Any], ports: list[int]) -> None:
-        read_end, write_end = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.close(write_end)
-                for _, other in self.wrappers.values():
-                    os.close(other)
-                code = rank.run(self.launch, one, read_end, ports)
-            except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
-                import traceback
-
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        os.close(read_end)
-        self.wrappers[pid] = (one, write_end)
+        self.ranks.start(ports)
 
     def _watch(self) -> None:
         next_look = 0.0
-        while self.wrappers:
-            if select.select([self._wakeup], [], [], LOOK)[0]:
+        while self.ranks.left():
+            if select.select([self._wakeup, *self.ranks.sources()], [], [], LOOK)[0]:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
             self._reap()
-            if time.monotonic() >= next_look and self.wrappers:
+            if time.monotonic() >= next_look and self.ranks.left():
                 next_look = time.monotonic() + LOOK
                 self.heartbeat()
                 self.mirror.sync()
@@ -170,71 +157,51 @@ class Node:
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._tell(b"K")
+            self.ranks.tell(b"K")
             self._kill_at = time.monotonic() + 2.0
             if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
-                processes.end_descendants()
+                processes.kill_descendants()  # whoever started them reaps them
             self._stopping = "forced"
 
-    def _stop(self, reason: str, grace: float | None = None, rank_number: int | None = None) -> None:
+    def _stop(self, reason: str, grace: float | None = None, **facts: Any) -> None:
         if self._stopping is None:
             self._stopping = reason
-            self._stop_record(reason, rank_number)
-            self._tell(b"T")
+            self._stop_record(reason, **facts)
+            self.ranks.tell(b"T")
             seconds = self.launch["grace_seconds"] if grace is None else grace
             self._kill_at = time.monotonic() + seconds
             print(
                 protocol.timestamp(), "stopping the ranks (%s), KILL in %g s" % (reason, seconds), flush=True
             )
 
-    def _stop_record(self, reason: str, rank_number: int | None = None) -> None:
-        stop: dict[str, Any] = {"at": protocol.timestamp(), "reason": reason}
-        if rank_number is not None:
-            stop["rank"] = rank_number
+    def _stop_record(self, reason: str, **facts: Any) -> None:
+        stop = {"at": protocol.timestamp(), "reason": reason, **facts}
         with _tolerated("stop record"):
             records.create(self.path(protocol.STOP_FILE), stop)
 
-    def _tell(self, command: bytes) -> None:
-        for _, control in self.wrappers.values():
-            with contextlib.suppress(BrokenPipeError):
-                os.write(control, command)
-
     def _reap(self) -> None:
-        ended = []
-        for pid in list(self.wrappers):
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                one, control = self.wrappers.pop(pid)
-                os.close(control)
-                ended.append((one, self._exit_record(one, status)))
+        ended = self.ranks.ended()
+        if self.ranks.lost is not None:
+            self._stop(protocol.STOP_LAUNCHER, detail=self.ranks.lost)
         for one, exit_record in sorted(ended, key=lambda pair: str(pair[1]["ended"])):
             self._rank_ended(one, exit_record)
-        processes.reap_others(set(self.wrappers))
-
-    def _exit_record(self, one: dict[str, Any], status: int) -> dict[str, Any]:
-        path = os.path.join(self.run_folder, protocol.rank_folder(one["rank"]), "exit.json")
-        exit_record = records.read(path)
-        if exit_record is None:  # the wrapper was killed, and the kernel killed the script with it
-            exit_record = wrapper_killed(one, status, self.launch_time)
-            records.create(path, exit_record)
-        return exit_record
+        processes.reap_others(self.ranks.children())
 
     def _rank_ended(self, one: dict[str, Any], exit_record: dict[str, Any]) -> None:
-        well = exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED
-        if not well and self.wrappers:
-            self._stop(protocol.STOP_RANK_FAILED, rank_number=one["rank"])
-        elif (
-            self.wrappers
-            and self._stopping is None
-            and all(left["serves"] for left, _ in self.wrappers.values())
-        ):
-            self._tell(b"S")
+        left = self.ranks.left()
+        if exit_record["stopped_by"] == protocol.BY_LAUNCHER:
+            self._stop(protocol.STOP_LAUNCHER, detail=LAUNCHER_ENDS)
+        elif not _well(exit_record) and left:
+            self._stop(protocol.STOP_RANK_FAILED, rank=one["rank"])
+        elif left and self._stopping is None and all(other["serves"] for other in left):
+            self.ranks.tell(b"S")
             self._kill_at = time.monotonic() + self.launch["grace_seconds"]
 
     # ------------------------------------------------------------------ the end
 
     def collect(self, by: str = "supervisor") -> None:
         """Bring logs and outputs home, leave the report, clear the working directory."""
+        self.ranks.close()
         processes.end_descendants()
         self._event("Finalizing", "collecting outputs")
         self.mirror.sync(whole=True)
@@ -265,24 +232,16 @@ def _tolerated(what: str) -> Iterator[None]:
         print(protocol.timestamp(), "a %s could not be written: %s" % (what, error.strerror), flush=True)
 
 
-def wrapper_killed(one: dict[str, Any], status: int, started: str) -> dict[str, Any]:
-    """Exit record of a rank whose wrapper could not write its own."""
-    return {
-        "rank": one["rank"],
-        "node": one["node"],
-        "code": None,
-        "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-        "could_not_start": None,
-        "stopped_by": protocol.WRAPPER_KILLED,
-        "started": started,
-        "ended": protocol.timestamp(),
-        "max_rss_bytes": None,
-        "cpu_seconds": None,
-        "ended_leftovers": 0,
-        "lost_output_bytes": 0,
-        "last_lines": [],
-        "exception": None,
-    }
+def _ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:
+    if not launch.get("mpirun"):
+        return forked.ForkedRanks(launch)
+    from airflow_train.runtime import mpirun  # every run waits for this process's imports
+
+    return mpirun.MpirunRanks(launch)
+
+
+def _well(exit_record: dict[str, Any]) -> bool:
+    return bool(exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED)
 
 
 @contextlib.contextmanager

@@ -25,10 +25,10 @@ def adopt_orphans() -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def die_with_parent(parent: int) -> None:
-    """Have this process killed when its parent ends; `parent` tells whether that has happened already."""
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have this process get a signal when its parent ends; `parent` tells whether that has happened already."""
     if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(signal.SIGKILL + 128)
 
@@ -62,6 +62,15 @@ def _table() -> list[tuple[int, bytes, int]]:
     return rows
 
 
+def kill_descendants(spare: set[int] | None = None) -> list[int]:
+    """KILL everything that lives below this process now, but `spare`, and reap nothing; returns the pids."""
+    living = [pid for pid in descendants(os.getpid()) if not spare or pid not in spare]
+    for pid in living:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+    return living
+
+
 def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> list[int]:
     """KILL everything below this process but `spare`, and what that starts meanwhile; returns the pids that were met.
 
@@ -71,14 +80,11 @@ def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> lis
     deadline = time.monotonic() + patience
     quiet = 0
     while True:
-        living = [pid for pid in descendants(os.getpid()) if not spare or pid not in spare]
+        living = kill_descendants(spare)
         # one look at /proc can miss a process that forks and ends all the time: two must find nothing
         quiet = 0 if living else quiet + 1
         if quiet == 2 or time.monotonic() > deadline:
             return met
-        for pid in living:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
         met += [pid for pid in living if pid not in met]
         time.sleep(0.005)
         reap_others(spare or set())

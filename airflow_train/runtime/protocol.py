@@ -6,11 +6,12 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "ports", "grace_seconds",
-                         "max_run_duration_seconds", "ranks": [{"rank", "node", "serves", "environment"}]}:
-                         what the supervisor has to do; holds no secret
+                         "max_run_duration_seconds", "mpirun", "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         what the supervisor has to do; holds no secret. `mpirun` is the command line that starts the
+                         rank wrappers, or null when the supervisor does
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
-    node_0/stop.json     {"at", "reason", "rank"?}: why the supervisor ended the ranks before they ended themselves
+    node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended ranks before their time
     node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
@@ -47,6 +48,8 @@ CANCEL = "AIRFLOW_TRAIN_CANCEL"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
+#: What the supervisor tells wrappers that mpirun starts: {"socket", "supervisor": pid, "ports"}; scripts don't see it.
+MPI = "AIRFLOW_TRAIN_MPI"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
 WITHHELD_PREFIXES = (
@@ -80,10 +83,13 @@ STOP_CANCEL = "cancel"
 STOP_TIME_LIMIT = "time_limit"
 STOP_RANK_FAILED = "rank_failed"
 STOP_JUDGED = "judged"
+#: mpirun ended while ranks were running; `detail` says how.
+STOP_LAUNCHER = "launcher"
 
 # `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.
 BY_SUPERVISOR = "supervisor"
 SUPERVISOR_LOST = "supervisor_lost"
+BY_LAUNCHER = "launcher"
 WRAPPER_KILLED = "wrapper_killed"
 #: `by` of a report that wasn't written by the run's own supervisor, but by whoever looked after its death.
 SUCCESSOR = "successor"
@@ -92,6 +98,8 @@ SERVED = "served"
 
 #: In an environment value or argument of a launch: replaced by the Nth free TCP port of the node.
 PORT_PLACEHOLDER = "@PORT%d@"
+#: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does.
+SESSION_PLACEHOLDER = "@SESSION@"
 
 
 def node_folder(node: int) -> str:

@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import time
-from typing import Any, NoReturn
+from typing import Any, Callable, NoReturn
 
 from airflow_train.runtime import processes, protocol, records
 from airflow_train.runtime.output import RankLog
@@ -23,6 +23,10 @@ from airflow_train.runtime.output import RankLog
 ORPHAN_GRACE = 1.0
 #: Seconds that reading goes on after the script's end while something else holds its output open.
 DRAIN = 1.0
+#: mpirun sends TERM and a second later KILL. A rank that failed by itself has this long to end first (seconds) …
+LAUNCHER_PATIENCE = 0.2
+#: … and one that didn't this long after its own TERM, so that the record is written before the KILL.
+LAUNCHER_GRACE = 0.4
 #: Pause after a read, so that many small writes of the script arrive as one piece.
 BATCH = 0.004
 #: What Python, the supervisor or the wrapper ignore or catch, and a script finds as a shell would leave it.
@@ -60,6 +64,8 @@ class Wrapper:
         self.could_not_start: str | None = None
         self.status: int | None = None
         self.usage: Any = None
+        #: (time of `monotonic`, what is to be done then)
+        self._due: list[tuple[float, Callable[[], None]]] = []
 
     def start(self, ports: list[int]) -> None:
         """Fork the script; `could_not_start` says why when it can't be executed."""
@@ -97,10 +103,8 @@ class Wrapper:
         poller = select.poll()
         for descriptor in (self.output, self.control, self.wakeup):
             poller.register(descriptor, select.POLLIN)
-        kill_at: float | None = None
         while self.status is None:
-            timeout = None if kill_at is None else max(0.0, kill_at - time.monotonic()) * 1000
-            for descriptor, _ in poller.poll(timeout):
+            for descriptor, _ in poller.poll(self._patience()):
                 if descriptor == self.output:
                     if self.log.take(self.output):
                         time.sleep(BATCH)
@@ -111,10 +115,28 @@ class Wrapper:
                     self._reap()
                 elif self._obey() == "lost":
                     poller.unregister(self.control)
-                    kill_at = time.monotonic() + ORPHAN_GRACE
-            if kill_at is not None and time.monotonic() >= kill_at:
-                self._kill_everything()
-                kill_at = None
+                    self._later(ORPHAN_GRACE, self._kill_everything)
+            for due in [due for due in self._due if due[0] <= time.monotonic()]:
+                self._due.remove(due)
+                due[1]()
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._due.append((time.monotonic() + seconds, action))
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something is due; None when nothing is."""
+        soonest = min((at for at, _ in self._due), default=None)
+        return None if soonest is None else max(0.0, soonest - time.monotonic()) * 1000
+
+    def launcher_ends(self, *_: object) -> None:
+        """The launcher (mpirun) wants this rank to end, or is dead: what had failed before may still say so."""
+        self._later(LAUNCHER_PATIENCE, self._end_for_launcher)
+
+    def _end_for_launcher(self) -> None:
+        if self.status is None:
+            self.stopped_by = self.stopped_by or protocol.BY_LAUNCHER
+            self._signal(signal.SIGTERM)
+            self._later(LAUNCHER_GRACE, self._kill_everything)
 
     def _obey(self) -> str:
         command = os.read(self.control, 64)
@@ -136,6 +158,8 @@ class Wrapper:
             os.kill(self.pid, signal.SIGCONT)  # a stopped process can't act on TERM
 
     def _kill_everything(self) -> None:
+        if self.status is not None:
+            return  # the script is over, and `finish` ends what it left
         self._signal(signal.SIGKILL)
         processes.end_group(self.pid)
         processes.end_descendants(spare={self.pid})
@@ -185,6 +209,27 @@ class Wrapper:
             "last_lines": self.log.last_lines() if failed else [],
             "exception": self.log.traceback(self.launch["work_folder"]) if failed else None,
         }
+
+
+def empty_record(rank: dict[str, Any], started: str, **known: Any) -> dict[str, Any]:
+    """Exit record of a rank of which only `known` is known."""
+    facts = {
+        "rank": rank["rank"],
+        "node": rank["node"],
+        "code": None,
+        "signal": None,
+        "could_not_start": None,
+        "stopped_by": None,
+        "started": started,
+        "ended": protocol.timestamp(),
+        "max_rss_bytes": None,
+        "cpu_seconds": None,
+        "ended_leftovers": 0,
+        "lost_output_bytes": 0,
+        "last_lines": [],
+        "exception": None,
+    }
+    return {**facts, **known}
 
 
 def _max_rss(usage: Any) -> int | None:

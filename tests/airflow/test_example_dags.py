@@ -54,6 +54,23 @@ def test_estimator_from_yaml(example: Callable[[str], Any], run_dag: Run, store:
     assert store.spec(run.run_id).job["arguments"][-1] == "0.002"
 
 
+@pytest.mark.mpi
+def test_mpi_on_one_machine(
+    example: Callable[[str], Any],
+    run_dag: Run,
+    store: Any,
+    mpi_python: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dag = example("mpi_on_one_machine")
+    dag.get_task("train").estimator["compute_target"] = {"type": "local", "interpreter_path": mpi_python}
+    outcome = run_dag(dag)
+    assert outcome.state == "success"
+    [run] = store.list_runs(experiment="mpi_on_one_machine")
+    assert run.metrics["ranks"] == 4
+    assert run.metrics["pi"] == pytest.approx(3.14, abs=0.05)
+
+
 def test_every_example_is_in_the_table_is_tested_and_tells_its_story() -> None:
     table = (DAGS / "README.md").read_text(encoding="utf-8")
     for name in NAMES:

@@ -43,6 +43,7 @@ BUDGETS = (
     Budget("EstimatorOperator over a bare subprocess task", "estimator_operator", "added_seconds", 0.15, "s"),
     Budget("snapshot of 10 000 files over a bare walk", "snapshot", "times_the_walk", 3, "×"),
     Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
+    Budget("MPI, script's start to first collective, 4 ranks", "mpi_collective", "worst_seconds", 0.5, "s"),
     Budget("10 000 run.log calls", "log_calls", "worst_seconds", 0.2, "s"),
     Budget("100 000 log lines/s: lines lost", "log_lines", "lost", 0),
     Budget("100 000 log lines/s: lines out of order", "log_lines", "out_of_order", 0),

@@ -126,7 +126,6 @@ def test_the_environment_of_the_submitter_is_not_written_down(
         ({"memory": "4Gi"}, "memory"),
         ({"shm_size": "1g"}, "shm_size"),
         ({"resume_from": "other"}, "resume_from"),
-        ({"distribution": {"type": "mpi"}}, "mpi"),
         ({"interpreter_path": "/nowhere/python"}, "/nowhere/python"),
     ],
 )

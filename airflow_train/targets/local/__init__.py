@@ -3,10 +3,10 @@
 | asked for                                    | on local                                                             |
 |----------------------------------------------|----------------------------------------------------------------------|
 | interpreter                                  | the current one, or `interpreter_path`                               |
-| several processes, emulated nodes            | PyTorchConfiguration, TensorflowConfiguration                        |
+| several processes, emulated nodes            | PyTorchConfiguration, TensorflowConfiguration, MpiConfiguration      |
 | time limit, cancel with grace                | yes                                                                  |
 | death of whoever submitted                   | the supervisor goes on; whoever looks next finds the run             |
 | packages, images, inputs, gpu, cpu, memory   | refused at submit                                                    |
-| MPI                                          | refused at submit                                                    |
+| MPI                                          | one real mpirun, of Open MPI 4 or 5; refused at submit without       |
 | run store                                    | local files                                                          |
 """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
+from airflow_train.targets.local import mpi
 
 ADDRESS = "127.0.0.1"
 #: The kernel is that of the interpreter, whatever the notebook's author called theirs; it has no time limit per cell.
@@ -48,6 +49,8 @@ class Places:
     interpreter: str
     #: Folder of the store's models.
     models: str = ""
+    #: Starts the ranks of MPI.
+    mpirun: mpi.Mpirun | None = None
 
 
 def build(spec: RunSpec, places: Places) -> LocalPlan:
@@ -55,6 +58,12 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
     ranks, ports = _ranks(spec, places.run_folder)
     node = os.path.join(places.run_folder, protocol.node_folder(0))
     job = spec.job
+    # -I and -S: nothing of the user's Python set-up reaches the runtime, and it starts in 15 ms
+    runtime = (places.python, "-I", "-S", "-B", places.runtime)
+    launch_file = os.path.join(node, protocol.LAUNCH_FILE)
+    mpirun = None
+    if _kind(spec) == "mpi" and places.mpirun is not None:
+        mpirun = mpi.command_line(places.mpirun, len(ranks), [*runtime, "rank", launch_file])
     launch = {
         "protocol": protocol.PROTOCOL,
         "run_id": spec.run_id,
@@ -62,19 +71,22 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "work_folder": os.path.join(node, protocol.WORK_FOLDER),
         "snapshot": {"manifest": places.manifest, "blobs": places.blobs},
         "script_path": places.script,
-        "command": command(job, places.interpreter),
+        "command": command(job, places.interpreter, _starter(spec, places)),
         "environment": _environment(spec, places),
+        "mpirun": mpirun,
         "ranks": ranks,
         "ports": ports,
         "grace_seconds": job["grace_seconds"],
         "max_run_duration_seconds": job["max_run_duration_seconds"],
     }
-    # -I and -S: nothing of the user's Python set-up reaches the supervisor, and it starts in 15 ms
-    argv = (places.python, "-I", "-S", "-B", places.runtime, "node", os.path.join(node, protocol.LAUNCH_FILE))
-    return LocalPlan(argv, launch)
+    return LocalPlan((*runtime, "node", launch_file), launch)
 
 
-def command(job: Mapping[str, Any], interpreter: str) -> list[str]:
+def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
+    return (os.path.join(places.script, "train_mpi.py"),) if _kind(spec) == "mpi" else ()
+
+
+def command(job: Mapping[str, Any], interpreter: str, starter: Sequence[str] = ()) -> list[str]:
     """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell)."""
     if job["command"] is not None:
         own = job["command"]
@@ -84,7 +96,7 @@ def command(job: Mapping[str, Any], interpreter: str) -> list[str]:
         return words
     if is_notebook(job):
         return [interpreter, *NOTEBOOK, str(job["entry_script"])]
-    return [interpreter, str(job["entry_script"]), *job["arguments"]]
+    return [interpreter, *starter, str(job["entry_script"]), *job["arguments"]]
 
 
 def is_notebook(job: Mapping[str, Any]) -> bool:
@@ -131,32 +143,71 @@ def azureml_variables(spec: RunSpec) -> dict[str, str]:
 
 def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
     """Every rank with its own variables, and how many free ports these name."""
-    kind = (spec.job["distribution"] or {}).get("type")
-    ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, pytorch=kind == "pytorch")
+    kind = _kind(spec)
+    ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, _VARIABLES.get(kind, _none))
     for one in ranks:
         one["environment"][protocol.RANK] = str(one["rank"])
         one["environment"][protocol.METRICS] = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
-    return ranks, {"tensorflow": len(ranks), "pytorch": 1}.get(str(kind), 0)
+    return ranks, {"tensorflow": len(ranks), "pytorch": 1, "mpi": 1}.get(kind, 0)
 
 
-def _processes(spec: RunSpec, pytorch: bool) -> list[dict[str, Any]]:
+def _kind(spec: RunSpec) -> str:
+    return str((spec.job["distribution"] or {}).get("type", ""))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a rank is among all and on its node."""
+
+    rank: int
+    node: int
+    local: int
+    nodes: int
+    per_node: int
+
+
+def _processes(spec: RunSpec, variables: Callable[[_Place], dict[str, str]]) -> list[dict[str, Any]]:
     nodes, per_node = spec.job["node_count"], spec.job["process_count_per_node"]
     ranks = []
     for rank in range(nodes * per_node):
         node, local = divmod(rank, per_node)
-        variables = {
-            "RANK": str(rank),
-            "LOCAL_RANK": str(local),
-            "WORLD_SIZE": str(nodes * per_node),
-            "LOCAL_WORLD_SIZE": str(per_node),
-            "NODE_RANK": str(node),
-            "MASTER_ADDR": ADDRESS,
-            "MASTER_PORT": protocol.PORT_PLACEHOLDER % 0,
-        }
-        ranks.append(
-            {"rank": rank, "node": node, "serves": False, "environment": variables if pytorch else {}}
-        )
+        place = _Place(rank, node, local, nodes, per_node)
+        environment = variables(place)
+        ranks.append({"rank": rank, "node": place.node, "serves": False, "environment": environment})
     return ranks
+
+
+def _none(place: _Place) -> dict[str, str]:
+    return {}
+
+
+def _pytorch(place: _Place) -> dict[str, str]:
+    return {
+        "RANK": str(place.rank),
+        "LOCAL_RANK": str(place.local),
+        "WORLD_SIZE": str(place.nodes * place.per_node),
+        "LOCAL_WORLD_SIZE": str(place.per_node),
+        "NODE_RANK": str(place.node),
+        "MASTER_ADDR": ADDRESS,
+        "MASTER_PORT": protocol.PORT_PLACEHOLDER % 0,
+    }
+
+
+def _mpi(place: _Place) -> dict[str, str]:
+    """What Open MPI can't know, as it sees one node. It counts NODE_RANK within a node, as LOCAL_RANK.
+
+    The AZ_ variables name the first node, as Azure ML did.
+    """
+    return {
+        "OMPI_COMM_WORLD_LOCAL_RANK": str(place.local),
+        "OMPI_COMM_WORLD_LOCAL_SIZE": str(place.per_node),
+        "OMPI_COMM_WORLD_NODE_RANK": str(place.local),
+        "AZ_BATCH_MASTER_NODE": f"{ADDRESS}:{protocol.PORT_PLACEHOLDER % 0}",
+        "AZ_BATCHAI_MPI_MASTER_NODE": ADDRESS,
+    }
+
+
+_VARIABLES = {"pytorch": _pytorch, "mpi": _mpi}
 
 
 def _tensorflow(spec: RunSpec) -> list[dict[str, Any]]:

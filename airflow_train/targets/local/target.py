@@ -17,7 +17,7 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
 from airflow_train.targets.base import Observation
-from airflow_train.targets.local import engine, notebook, plan
+from airflow_train.targets.local import engine, mpi, notebook, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
@@ -74,11 +74,8 @@ class LocalTarget:
                 *(words for part, words in _NOT_HERE.items() if job[part]),
             )
         ]
-        if (job["distribution"] or {}).get("type") == "mpi":
-            problems.append(
-                "distributed_training: mpi can't be honoured on the local target yet; "
-                "use pytorch or tensorflow, or node_count 1 without it."
-            )
+        if _wants_mpi(job) and mpi.find(self._interpreter(job)) is None:
+            problems.append(mpi.MISSING)
         if store.files.local_root is None:
             problems.append(
                 f"the run store {store.uri} is not a folder of this machine, where the local target writes; "
@@ -113,6 +110,7 @@ class LocalTarget:
                 python=sys.executable,
                 interpreter=os.path.abspath(found) if found else interpreter,
                 models=self._path(store, layout.models()),
+                mpirun=mpi.find(interpreter) if _wants_mpi(spec.job) else None,
             ),
         )
 
@@ -164,6 +162,10 @@ class LocalTarget:
                 "/proc" if sees else "no /proc here: only a script's process group can be ended",
             ),
         ]
+
+
+def _wants_mpi(job: Mapping[str, Any]) -> bool:
+    return bool((job["distribution"] or {}).get("type") == "mpi")
 
 
 def _asked(environment: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,90 @@
+"""Ranks whose wrappers the supervisor forks itself, and speaks to through pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from airflow_train.runtime import protocol, rank, records
+
+
+class ForkedRanks:
+    """The ranks of a node, as the supervisor sees them. `mpirun.MpirunRanks` has the same methods."""
+
+    #: How the launcher was lost; nothing stands between the supervisor and these ranks.
+    lost: str | None = None
+
+    def __init__(self, launch: dict[str, Any]) -> None:
+        self.launch = launch
+        self.started = protocol.timestamp()
+        #: pid of a wrapper → (its rank, write end of its control pipe)
+        self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
+
+    def start(self, ports: list[int]) -> None:
+        """Start every rank."""
+        self.started = protocol.timestamp()
+        for one in self.launch["ranks"]:
+            self._start(one, ports)
+
+    def _start(self, one: dict[str, Any], ports: list[int]) -> None:
+        read_end, write_end = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(write_end)
+                for _, other in self.wrappers.values():
+                    os.close(other)
+                code = rank.run(self.launch, one, read_end, ports)
+            except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        os.close(read_end)
+        self.wrappers[pid] = (one, write_end)
+
+    def left(self) -> list[dict[str, Any]]:
+        """Ranks that haven't ended."""
+        return [one for one, _ in self.wrappers.values()]
+
+    def sources(self) -> list[int]:
+        """Descriptors that become readable when `ended` should be asked, beside SIGCHLD."""
+        return []
+
+    def children(self) -> set[int]:
+        """Child processes that nobody else may reap."""
+        return set(self.wrappers)
+
+    def tell(self, command: bytes) -> None:
+        """Say a command (`rank.py`) to every wrapper."""
+        for _, control in self.wrappers.values():
+            with contextlib.suppress(BrokenPipeError):
+                os.write(control, command)
+
+    def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Ranks that have ended since the last call, with their exit records."""
+        ended = []
+        for pid in list(self.wrappers):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                one, control = self.wrappers.pop(pid)
+                os.close(control)
+                ended.append((one, exit_record(self.launch, one, self.started, status)))
+        return ended
+
+    def close(self) -> None:
+        """Clear what belongs to the ranks together."""
+
+
+def exit_record(launch: dict[str, Any], one: dict[str, Any], started: str, status: int) -> dict[str, Any]:
+    """The record that a wrapper has written, or what its death says when there is none."""
+    path = os.path.join(launch["run_folder"], protocol.rank_folder(one["rank"]), "exit.json")
+    found = records.read(path)
+    if found is None:  # the wrapper was killed, and the kernel killed the script with it
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        found = rank.empty_record(one, started, signal=number, stopped_by=protocol.WRAPPER_KILLED)
+        records.create(path, found)
+    return found

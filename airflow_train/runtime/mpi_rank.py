@@ -1,0 +1,65 @@
+"""The rank wrapper as mpirun starts it: finds its rank, tells the supervisor, and stays until that lets it go."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from airflow_train.runtime import processes, protocol, rank, records
+
+
+def main(launch_path: str) -> int:
+    """Run the rank that mpirun has made of this process; 2 when it made none."""
+    launch = records.read(launch_path)
+    told = json.loads(os.environ.get(protocol.MPI) or "{}")
+    number = os.environ.get("OMPI_COMM_WORLD_RANK")
+    one = next((one for one in launch["ranks"] if str(one["rank"]) == number), None) if launch else None
+    if launch is None or one is None or not told:
+        print(
+            "no rank %s is planned; mpirun has to start this, once for every rank" % number, file=sys.stderr
+        )
+        return 2
+    control = socket.socket(socket.AF_UNIX)
+    control.connect(told["socket"])
+    control.sendall(b"%d\n" % one["rank"])
+    parent = os.getppid()
+    if parent == told["supervisor"]:  # mpirun is dead, and the supervisor has inherited its child
+        return 1
+    problem = wrong_world(launch)
+    if problem:
+        path = os.path.join(launch["run_folder"], protocol.rank_folder(one["rank"]), "exit.json")
+        records.create(path, rank.empty_record(one, protocol.timestamp(), could_not_start=problem))
+    else:
+        _wrap(launch, one, control, told["ports"], parent)
+    with contextlib.suppress(ConnectionError):  # the supervisor is dead
+        control.sendall(b"E")
+        while control.recv(64):  # until every rank has ended: mpirun would end the others when one leaves
+            pass
+    return 0
+
+
+def _wrap(
+    launch: dict[str, Any], one: dict[str, Any], control: socket.socket, ports: list[int], parent: int
+) -> None:
+    processes.adopt_orphans()
+    for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(name, signal.SIG_IGN)
+    wrapper = rank.Wrapper(launch, one, control.fileno())
+    signal.signal(signal.SIGTERM, wrapper.launcher_ends)
+    processes.die_with_parent(parent, signal.SIGTERM)
+    wrapper.start(ports)
+    wrapper.watch()
+    wrapper.finish()
+
+
+def wrong_world(launch: dict[str, Any]) -> str | None:
+    """What is wrong with the number of ranks that mpirun has started, if something is."""
+    planned, found = len(launch["ranks"]), os.environ.get("OMPI_COMM_WORLD_SIZE")
+    if found == str(planned):
+        return None
+    return "mpirun has made a world of %s ranks, but %d are planned" % (found, planned)

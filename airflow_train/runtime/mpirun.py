@@ -1,0 +1,184 @@
+"""Ranks whose wrappers `mpirun` starts, and the supervisor speaks to through a socket.
+
+mpirun only starts them and lets them find each other. A wrapper stays until every rank has ended, so that mpirun never
+sees a failure and kills nobody: who is stopped when, and how long it may take, is the supervisor's to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from typing import Any, NoReturn
+
+from airflow_train.runtime import forked, processes, protocol
+
+#: Seconds that mpirun has to end when all its ranks have; then it is killed.
+PATIENCE = 2.0
+
+
+class MpirunRanks:
+    """The same as `forked.ForkedRanks`, by one mpirun."""
+
+    def __init__(self, launch: dict[str, Any]) -> None:
+        self.launch = launch
+        self.started = protocol.timestamp()
+        #: How mpirun ended, if it did while ranks were left.
+        self.lost: str | None = None
+        self.session = session_folder(launch["run_folder"])
+        self._pid: int | None = None
+        self._listener: socket.socket | None = None
+        self._left: dict[int, dict[str, Any]] = {}
+        self._wrappers: dict[int, socket.socket] = {}
+        self._said = b""
+        self._all_well = True
+
+    def start(self, ports: list[int]) -> None:
+        """Start mpirun, which starts every rank."""
+        self.started = protocol.timestamp()
+        shutil.rmtree(self.session, ignore_errors=True)
+        os.mkdir(self.session, 0o700)
+        address = os.path.join(self.session, "control")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(address)
+        self._listener.listen(len(self.launch["ranks"]))
+        self._listener.settimeout(0)
+        told = {"socket": address, "supervisor": os.getpid(), "ports": ports}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
+        environment[protocol.RUN_ID] = self.launch["run_id"]
+        environment[protocol.MPI] = json.dumps(told)
+        argv = [part.replace(protocol.SESSION_PLACEHOLDER, self.session) for part in self.launch["mpirun"]]
+        parent = os.getpid()
+        self._left = {one["rank"]: one for one in self.launch["ranks"]}
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_mpirun(argv, environment, self.launch["work_folder"], parent)
+
+    def left(self) -> list[dict[str, Any]]:
+        return list(self._left.values())
+
+    def sources(self) -> list[int]:
+        listener = [] if self._listener is None else [self._listener.fileno()]
+        return listener + [self._wrappers[number].fileno() for number in self._here()]
+
+    def children(self) -> set[int]:
+        return set() if self._pid is None else {self._pid}
+
+    def tell(self, command: bytes) -> None:
+        self._said += command  # for those that mpirun is about to start
+        for connection in self._wrappers.values():
+            with contextlib.suppress(OSError):
+                connection.sendall(command)
+
+    def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        end = self._end_of_mpirun()  # first: what ranks do because mpirun is dead can only come after it
+        self._accept()
+        ended = []
+        running = len(self._here())
+        for number in self._here():
+            if select.select([self._wrappers[number]], [], [], 0)[0]:  # its last word, or its death
+                with contextlib.suppress(OSError):
+                    self._wrappers[number].recv(64)
+                one = self._left.pop(number)
+                ended.append((one, forked.exit_record(self.launch, one, self.started, 0)))
+        if end or (self._said and not self._here()):  # who hasn't come by now shall not start any more
+            for number in set(self._left).difference(self._wrappers):
+                del self._left[number]
+                self._all_well = False
+        self._all_well = self._all_well and all(exit_record["code"] == 0 for _, exit_record in ended)
+        if end and (self._left or not self._all_well):
+            counts = (len(self._wrappers), len(self.launch["ranks"]), running)
+            self.lost = end + " with %d of %d ranks started and %d running" % counts
+        return ended
+
+    def _here(self) -> list[int]:
+        """Ranks that mpirun has started and that haven't ended."""
+        return [number for number in self._left if number in self._wrappers]
+
+    def _end_of_mpirun(self) -> str:
+        found, status = (0, 0) if self._pid is None else os.waitpid(self._pid, os.WNOHANG)
+        if not found:
+            return ""
+        how = (
+            "was ended by signal %d" % os.WTERMSIG(status)
+            if os.WIFSIGNALED(status)
+            else "exited with code %d" % os.WEXITSTATUS(status)
+        )
+        self._pid = None
+        return "mpirun (process %d) %s" % (found, how)
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.settimeout(1.0)
+                with contextlib.suppress(OSError, ValueError):
+                    number = _first_line(connection)
+                    connection.sendall(self._said)
+                    self._wrappers[number] = connection
+
+    def close(self) -> None:
+        """Let the wrappers and mpirun go, and remove what Open MPI keeps while it runs."""
+        if self._pid is not None and not self._all_well:
+            os.kill(self._pid, signal.SIGKILL)  # else it blames in many words whoever leaves first now
+        for connection in self._wrappers.values():
+            connection.close()
+        if self._listener is not None:
+            self._listener.close()
+        deadline = time.monotonic() + PATIENCE
+        while self._pid is not None and time.monotonic() < deadline:
+            if os.waitpid(self._pid, os.WNOHANG)[0]:
+                self._pid = None
+            else:
+                time.sleep(0.005)
+        if self._pid is not None:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        processes.end_descendants()
+        shutil.rmtree(self.session, ignore_errors=True)
+
+
+def _first_line(connection: socket.socket) -> int:
+    """The rank that a wrapper names first; what it says after that stays to be read."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = connection.recv(1)
+        if not part:
+            raise ConnectionError("it has gone")
+        line += part
+    return int(line)
+
+
+def session_folder(run_folder: str) -> str:
+    """Where Open MPI keeps its files for one run: in memory where that can be had, by a name short enough for sockets.
+
+    Whoever looks for what a dead supervisor left finds the same name.
+    """
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else tempfile.gettempdir()  # noqa: S108
+    name = hashlib.sha256(run_folder.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return os.path.join(base, "airflow-train-" + name)
+
+
+def _become_mpirun(argv: list[str], environment: dict[str, str], work: str, parent: int) -> NoReturn:
+    """In the forked child: turn into mpirun; its words go to the node's log."""
+    try:
+        os.setsid()
+        processes.die_with_parent(parent)
+        signal.set_wakeup_fd(-1)
+        for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGCHLD):
+            signal.signal(name, signal.SIG_DFL)
+        os.chdir(work)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        # called by an absolute path, Open MPI 4 would put its own folders first in the ranks' PATH
+        os.execve(argv[0], ["mpirun", *argv[1:]], environment)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on
+        os.write(2, ("%s: %s\n" % (argv[0], error)).encode("utf-8", "replace"))
+    os._exit(127)

@@ -1,0 +1,52 @@
+"""How long a script of four MPI ranks (two emulated nodes) takes from its start to the end of its first collective."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from airflow_train.runtime import protocol
+from airflow_train.targets.local import mpi
+from tests.targets.lab import Lab
+
+ROUNDS = 5
+SCRIPT = """
+from mpi4py import MPI
+total = MPI.COMM_WORLD.allreduce(1)
+print(total, time.time())
+"""
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Median and worst of the slowest rank of every round, in seconds; Python and `import mpi4py` are part of it."""
+    python = _python()
+    if python is None or mpi.find(python) is None:
+        return {"problem": "no mpirun of Open MPI, or no Python with mpi4py"}
+    lab = Lab(str(folder / "store"), folder)
+    rounds = [_slowest(lab, python) for _ in range(ROUNDS)]
+    return {"seconds": round(statistics.median(rounds), 3), "worst_seconds": round(max(rounds), 3)}
+
+
+def _slowest(lab: Lab, python: str) -> float:
+    job = {"distribution": {"type": "mpi"}, "node_count": 2, "process_count_per_node": 2}
+    view = lab.run(SCRIPT, interpreter_path=python, **job)
+    assert view.status == "Completed", view.record.verdict
+    waits = []
+    for rank, record in view.record.exits.items():
+        total, at = lab.lines(view.record.run_id, rank)[0].split()
+        assert total == "4"
+        waits.append(float(at) - protocol.seconds_of(record["started"]))
+    return max(waits)
+
+
+def _python() -> str | None:
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        if os.path.exists(candidate):
+            command = [candidate, "-c", "import mpi4py"]
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                return candidate
+    return None
