@@ -153,6 +153,8 @@ class Wrapper:
         return "obeyed"
 
     def _signal(self, number: int) -> None:
+        if self.status is not None:
+            return  # its pid may be somebody else's by now
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
             os.kill(self.pid, signal.SIGCONT)  # a stopped process can't act on TERM
