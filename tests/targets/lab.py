@@ -7,6 +7,7 @@ ones.
 from __future__ import annotations
 
 import hashlib
+import contextlib
 import os
 import textwrap
 import time
@@ -158,7 +159,8 @@ class Lab:
         for run_id in self.run_ids:
             engine.end_leftovers(run_id)
             for pid, _ in processes_of(run_id):
-                os.kill(pid, 9)
+                with contextlib.suppress(ProcessLookupError):  # it ends by itself
+                    os.kill(pid, 9)
 
 
 def processes_of(run_id: str) -> list[tuple[int, str]]:
