@@ -6,8 +6,8 @@ ones.
 
 from __future__ import annotations
 
-import hashlib
 import contextlib
+import hashlib
 import os
 import textwrap
 import time
