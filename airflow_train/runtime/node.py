@@ -149,6 +149,8 @@ class Node:
 
     def _look(self) -> None:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
+        if not os.path.exists(self.path(protocol.LAUNCH_FILE)):
+            self._abandon()
         limit = self.launch["max_run_duration_seconds"]
         if os.path.exists(os.path.join(self.run_folder, protocol.VERDICT_FILE)):
             self._stop(protocol.STOP_JUDGED, grace=0.0)
@@ -162,6 +164,12 @@ class Node:
             if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
                 processes.kill_descendants()  # whoever started them reaps them
             self._stopping = "forced"
+
+    def _abandon(self) -> None:
+        """End everything where the run itself was removed from the store: nobody will ever look for it."""
+        processes.end_descendants()
+        self.ranks.close()
+        os._exit(3)
 
     def _stop(self, reason: str, grace: float | None = None, **facts: Any) -> None:
         if self._stopping is None:

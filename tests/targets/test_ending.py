@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 
 import pytest
 
 from airflow_train import targets
-from tests.targets.lab import Lab
+from tests.targets.lab import Lab, processes_of, until
 
 
 def verdict(lab: Lab, code: str, **job: object) -> dict[str, object]:
@@ -188,3 +189,11 @@ def test_a_damaged_snapshot_starts_nothing_and_says_so(lab: Lab) -> None:
     assert (said["reason"], lab.marks(spec.run_id)) == ("infrastructure", [])
     assert "train.py is damaged" in said["message"]
     assert lab.nothing_left(spec.run_id)
+
+
+def test_a_run_that_was_removed_from_the_store_leaves_nothing_running(lab: Lab) -> None:
+    run_id = lab.start("mark('ready')\nwhile True: time.sleep(0.05)")
+    lab.marked(run_id, "ready")
+    shutil.rmtree(lab.path(run_id))
+    until(lambda: not processes_of(run_id), seconds=5)
+    assert not (lab.path(run_id) / "node_0" / "report.json").exists()
