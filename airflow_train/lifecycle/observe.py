@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,18 +146,20 @@ def _unheard(record: RunRecord) -> str:
     return f"its supervisor on {host} hasn't been heard of for {protocol.LEASE_SECONDS:g} s"
 
 
-def look(store: RunStore, run_id: str, *, may_start: bool = False, patient: bool = False) -> View:
+def look(
+    store: RunStore, run_id: str, *, may_start: bool = False, patient: Callable[[float], object] | None = None
+) -> View:
     """One look at a run, which judges it when nothing of it lives any more.
 
     :param may_start: start the run when whoever submitted it died before that.
-    :param patient: look again after two heartbeats where a machine that can't be seen from here isn't heard, because
-        one look alone never gives a run up.
+    :param patient: how to pause for two heartbeats, to look again where a machine that can't be seen from here isn't
+        heard: one look alone never gives a run up. May raise to stop.
     :raises RunNotFound: there is no such run.
     """
     watcher = Watcher(store, run_id)
     view = watcher.look(may_start)
-    if patient and view.status == "NotResponding":
-        time.sleep(2 * protocol.HEARTBEAT_SECONDS + 1)
+    if patient is not None and view.status == "NotResponding":
+        patient(2 * protocol.HEARTBEAT_SECONDS + 1)
         view = watcher.look(may_start)
     return view
 

@@ -62,7 +62,8 @@ class RunSensor(BaseSensorOperator):
         """Look once."""
         from airflow_train.tasks import watching
 
-        found = watching.poke(self.run_id, self.store, context)
+        waits = {} if self._switch is None else {"pause": self._switch.pause}
+        found = watching.poke(self.run_id, self.store, context, **waits)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def on_kill(self) -> None:

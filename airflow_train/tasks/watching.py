@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,15 +21,18 @@ from airflow_train.tasks.failures import translated
 log = logging.getLogger(__name__)
 
 
-def poke(run_id: str, uri: str | None, context: Mapping[str, Any]) -> dict[str, Any] | None:
+def poke(
+    run_id: str, uri: str | None, context: Mapping[str, Any], pause: Callable[[float], object] = time.sleep
+) -> dict[str, Any] | None:
     """Look at a run; None while it goes on, else what other tasks learn of it.
 
+    :param pause: how to wait; may raise, so that a kill is heard.
     :raises AirflowFailException: it ended otherwise than Completed, or there is no such run.
     """
     with translated():
         _check(run_id, context)
         store = open_store(uri)
-        view = observe.look(store, run_id, may_start=True, patient=True)
+        view = observe.look(store, run_id, may_start=True, patient=pause)
         _own(store, view, context)
         log.info(
             "Run %s is %s%s", run_id, view.status, f": {view.record.reason}" if view.record.reason else ""
