@@ -18,10 +18,12 @@ ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "mpi", "nbconvert", "p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Airflow takes 10 s to wake up in a process, so one worker gets all tests that need it."""
+    """Airflow takes 10 s to wake up, in a process and as a service, so one worker gets all tests that need it."""
     for item in items:
         if _needs_airflow_home(item):
             item.add_marker(pytest.mark.xdist_group("airflow"))
+        elif item.get_closest_marker("airflow_live"):
+            item.add_marker(pytest.mark.xdist_group("airflow_live"))
 
 
 @pytest.hookimpl(wrapper=True)
