@@ -1,8 +1,9 @@
 """Definitions: what to run, as plain data that is checked when it is built. No I/O but for the files that say them.
 
-definition, parameters, parts      what every class is made of: one table of parameters per class
+definition, parameters, filling, parts      what every class is made of: one table of parameters per class
 kinds, sizes, lists, packages      what parameters may hold, by the same rules in Python, YAML and rendered templates
 estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
+old_names                          deprecated names of the classes of distributions
 loading, yaml_file                 objects, data and files → definitions, with every problem and its line
 files                              checks that touch the source directory
 targets_file, target_value         compute targets by name, or in place
@@ -17,32 +18,41 @@ from typing import Any
 from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.distributed import (
     MpiConfiguration,
+    ParallelTaskConfiguration,
     PyTorchConfiguration,
     TensorflowConfiguration,
 )
 from airflow_train.definitions.environment import ContainerRegistry, DockerConfiguration, Environment
 from airflow_train.definitions.estimator import Estimator
 from airflow_train.definitions.files import check_files
-from airflow_train.definitions.frameworks import PyTorch, SKLearn
+from airflow_train.definitions.frameworks import Chainer, PyTorch, SKLearn, TensorFlow
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.loading import as_plain, from_document, load
+from airflow_train.definitions.old_names import Gloo, Mpi, Nccl, ParameterServer
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.script_run import ScriptRunConfig
 from airflow_train.definitions.targets_file import named_targets, resolve_compute_target
 
 __all__ = [
+    "Chainer",
     "ContainerRegistry",
     "Definition",
     "DockerConfiguration",
     "Environment",
     "Estimator",
+    "Gloo",
     "Job",
+    "Mpi",
     "MpiConfiguration",
+    "Nccl",
+    "ParallelTaskConfiguration",
+    "ParameterServer",
     "PyTorch",
     "PyTorchConfiguration",
     "Runnable",
     "SKLearn",
     "ScriptRunConfig",
+    "TensorFlow",
     "TensorflowConfiguration",
     "as_plain",
     "check_files",

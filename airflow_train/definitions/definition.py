@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar, dataclass_transform
 
-from airflow_train.definitions.kinds import deferred
-from airflow_train.definitions.parameters import REQUIRED, Param, documented, param, signature
+from airflow_train.definitions.filling import fill, find, put
+from airflow_train.definitions.parameters import Param, documented, param, signature
 from airflow_train.definitions.report import At, Lines, Report
 from airflow_train.definitions.report import Path as Place
-from airflow_train.definitions.values import is_deferred, nearest, shown
+from airflow_train.definitions.values import is_deferred
 
 #: The key of plain data that names the class, and one that is for editors only.
 TYPE, SCHEMA = "type", "$schema"
@@ -63,7 +63,7 @@ class Definition:
                 f"{len(args)} positional arguments are given but only {', '.join(names) or 'none'} may be",
                 "write name=value",
             )
-        _fill(self, {**kwargs, **dict(zip(names, args, strict=False))}, at, None)
+        fill(self, {**kwargs, **dict(zip(names, args, strict=False))}, at, None)
         report.finish(stacklevel=2)
 
     @classmethod
@@ -76,6 +76,7 @@ class Definition:
         found: Iterable[tuple[Place, str]] = (),
         folder: Path | None = None,
         lines: Lines | None = None,
+        warn: bool = True,
     ) -> Self:
         """A definition from plain data, as `to_dict` gives it or a template left it (numbers may be text).
 
@@ -84,9 +85,10 @@ class Definition:
         :param found: problems that were found before, with the path of each.
         :param folder: what a relative `source_directory` is relative to.
         :param lines: the file's line of every path in `data`.
+        :param warn: False where the same was read before, and has been warned of.
         :raises DefinitionError: with every problem found.
         """
-        report = Report(where or cls.__name__, lines, strict=strict)
+        report = Report(where or cls.__name__, lines, strict=strict, warn=warn)
         for path, sentence in found:
             report.problem(path, sentence)
         self = cls.__new__(cls)
@@ -96,7 +98,7 @@ class Definition:
             (At(report) / TYPE).wrong(
                 written, cls.__name__, f"read it with {written}.from_dict or definitions.load"
             )
-        _fill(self, data, At(report), folder)
+        fill(self, data, At(report), folder)
         report.finish(stacklevel=2)
         return self
 
@@ -144,7 +146,7 @@ class Definition:
         :raises DefinitionError: with every problem found.
         """
         where, lines = self.origin()
-        return self.from_dict(self.to_dict(), where=where, lines=lines, folder=self._folder)
+        return self.from_dict(self.to_dict(), where=where, lines=lines, folder=self._folder, warn=False)
 
     def origin(self) -> tuple[str, Lines]:
         """What sentences about this definition start with, and the lines of its file if it came from one."""
@@ -163,9 +165,9 @@ class Definition:
             object.__setattr__(self, name, value)
             return
         report = Report(type(self).__name__)
-        row = _row(self, name, At(report))
+        row = find(self, name, At(report))
         if row is not None:
-            _set(self, row, value, At(report))
+            put(self, row, value, At(report))
         report.finish(stacklevel=2)
 
     def __eq__(self, other: object) -> bool:
@@ -183,7 +185,7 @@ class Definition:
 def read_into(cls: type[Definition], data: Mapping[str, Any], at: At) -> Definition:
     """A definition inside another one: problems go to the outer report."""
     self = cls.__new__(cls)
-    _fill(self, data, at, None)
+    fill(self, data, at, None)
     return self
 
 
@@ -223,72 +225,3 @@ def _copied(plain: Any) -> Any:
     if isinstance(plain, dict):
         return {key: _copied(item) for key, item in plain.items()}
     return [_copied(item) for item in plain] if isinstance(plain, list) else plain
-
-
-def _fill(self: Definition, data: Mapping[str, Any], at: At, folder: Path | None) -> None:
-    self._folder, self._where, self._lines = folder, at.report.where, at.report.lines
-    for name, row in self.PARAMS.items():
-        object.__setattr__(self, name, row.initial())
-    for name in data:
-        if name not in self.PARAMS:
-            _row(self, name, at)
-    for name, row in self.PARAMS.items():
-        value = data.get(name)
-        if value is None and row.default is REQUIRED:
-            if not at.failed(name):
-                (at / name).say(
-                    f"{at / name} is missing", f"add it: {row.doc[0].lower()}{row.doc[1:].rstrip('.')}"
-                )
-        elif value is not None:
-            _set(self, row, value, at, data)
-    self.check(at)
-
-
-def _row(self: Definition, name: str, at: At) -> Param | None:
-    cls = type(self)
-    if row := cls.PARAMS.get(name):
-        return row
-    if reason := cls.ABSENT.get(name):
-        finding, _, mend = reason.partition("; ")
-        at.report.excuse((*at.path, mend.removeprefix("write ")))
-        (at / name).say(
-            f"{cls.__name__} has no {name}: {finding}", mend or "leave it out or use another class"
-        )
-        return None
-    known = [other for other, row in cls.PARAMS.items() if row.kept]
-    close = nearest(name, known)
-    if close:
-        at.report.excuse((*at.path, close))
-    mend = f"did you mean {close}?" if close else f"it has {', '.join(known)}"
-    (at / name).say(f"{shown(name).strip(chr(39))} is no parameter of {cls.__name__}", mend)
-    return None
-
-
-def _set(self: Definition, row: Param, value: Any, at: At, data: Mapping[str, Any] | None = None) -> None:
-    here = at / row.name
-    if value is None:
-        object.__setattr__(self, row.name, row.initial())
-        return
-    if row.meaningless:
-        here.note(UserWarning, f"{row.name} has no effect: {row.meaningless}.")
-        return
-    read = value if deferred(value, row.kind, here) else row.kind.read(value, here)
-    if row.deprecated_for:
-        _replace(self, row, read, here, data or {})
-    elif read is not None:
-        object.__setattr__(self, row.name, str(read) if isinstance(read, str) else read)
-
-
-def _replace(self: Definition, row: Param, read: Any, here: At, data: Mapping[str, Any]) -> None:
-    successor = row.deprecated_for
-    both = data.get(successor) is not None
-    if both and row.name in self.EXCLUSIVE:
-        here.say(f"{row.name} and {successor} are both given", f"leave out {row.name}, which is deprecated")
-        return
-    here.note(
-        FutureWarning,
-        f"{row.name} is deprecated; write {successor} instead"
-        + (", which is used since both are given." if both else "."),
-    )
-    if read is not None and not both:
-        _set(self, self.PARAMS[successor], read, At(here.report, (*here.path[:-1], successor)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from airflow_train.definitions.definition import Definition
-from airflow_train.definitions.kinds import Integer, Text
+from airflow_train.definitions.kinds import Integer, IntegerList, Text
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
@@ -15,14 +15,16 @@ _NODES = "leave it out to run on one node"
 
 
 class Distribution(Definition):
-    """Base of the three ways."""
+    """Base of the four ways."""
 
     #: The word for it in YAML and in a `Job`.
     WORD: ClassVar[str] = ""
+    #: Words of the original for it.
+    OLD_WORDS: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def type_names(cls) -> tuple[str, ...]:
-        return (cls.__name__.lower(), cls.WORD) if cls.WORD else ()
+        return (cls.__name__.lower(), *cls.OLD_WORDS, cls.WORD) if cls.WORD else ()
 
 
 class MpiConfiguration(Distribution):
@@ -60,6 +62,7 @@ class TensorflowConfiguration(Distribution):
     """Workers and parameter servers that find each other by `TF_CONFIG`; every worker is a node."""
 
     WORD = "tensorflow"
+    OLD_WORDS = ("ps", "parameterserver")
 
     worker_count: int | str = param(
         Integer(mend=_NODES), default=1, kw_only=False, doc="Workers, one per node."
@@ -69,7 +72,34 @@ class TensorflowConfiguration(Distribution):
     )
 
 
-AnyDistribution = MpiConfiguration | PyTorchConfiguration | TensorflowConfiguration
+class ParallelTaskConfiguration(Distribution):
+    """Workers that know nothing of each other; one that fails is started again, a limited number of times."""
+
+    WORD = "paralleltask"
+
+    max_retries_per_worker: int | str = param(
+        Integer(minimum=0, mend="write 0 for none"),
+        default=0,
+        kw_only=False,
+        doc="How often one worker is started again after it has failed.",
+    )
+    worker_count_per_node: int | str = param(
+        Integer(mend="leave it out for one worker per node"),
+        default=1,
+        kw_only=False,
+        doc="Workers on every node.",
+    )
+    terminal_exit_codes: list[int] | None = param(
+        IntegerList(minimum=1, maximum=255, example="[2, 77]"),
+        default=None,
+        kw_only=False,
+        doc="Exit codes after which a worker isn't started again and the run has failed; 128 + N stands for signal N.",
+    )
+
+
+AnyDistribution = (
+    MpiConfiguration | PyTorchConfiguration | TensorflowConfiguration | ParallelTaskConfiguration
+)
 
 #: What `distributed_backend` may say, and the configuration it stands for.
 BACKENDS: dict[str, tuple[type[Definition], dict[str, Any]]] = {
@@ -81,8 +111,21 @@ BACKENDS: dict[str, tuple[type[Definition], dict[str, Any]]] = {
 
 
 def distribution_part() -> Part:
-    """The kind of a parameter that takes one of the three, by object, mapping or word."""
-    return Part(MpiConfiguration, PyTorchConfiguration, TensorflowConfiguration, aliases=BACKENDS)
+    """The kind of a parameter that takes one of the four, by object, mapping or word."""
+    return Part(
+        MpiConfiguration,
+        PyTorchConfiguration,
+        TensorflowConfiguration,
+        ParallelTaskConfiguration,
+        aliases=BACKENDS,
+    )
+
+
+def framework_part(backends: tuple[str, ...]) -> Part:
+    """The kind of a parameter that takes what one framework can do: its backends, and workers of their own."""
+    aliases = {name: BACKENDS[name] for name in backends}
+    classes = dict.fromkeys(cls for cls, _ in aliases.values())
+    return Part(*classes, ParallelTaskConfiguration, aliases=aliases)
 
 
 class Layout(NamedTuple):
@@ -117,6 +160,10 @@ def laid_out(
                 at,
             ),
         )
+    if isinstance(training, ParallelTaskConfiguration):
+        theirs_name = f"{name}.worker_count_per_node"
+        workers = _agreed(own, "process_count_per_node", training.worker_count_per_node, theirs_name, at)
+        return Layout(node_count, workers)
     if isinstance(training, PyTorchConfiguration):
         return _pytorch(training, own, name, at)
     if isinstance(training, TensorflowConfiguration):
@@ -133,6 +180,13 @@ def described(training: Any, layout: Layout) -> dict[str, Any] | None:
     """The distribution of a `Job`: `type` and the configuration's own numbers, made consistent with the layout."""
     if isinstance(training, MpiConfiguration):
         return {"type": training.WORD, **layout._asdict()}
+    if isinstance(training, ParallelTaskConfiguration):
+        return {
+            "type": training.WORD,
+            "worker_count_per_node": layout.process_count_per_node,
+            "max_retries_per_worker": training.max_retries_per_worker,
+            "terminal_exit_codes": list(training.terminal_exit_codes or ()),
+        }
     if isinstance(training, PyTorchConfiguration):
         total = layout.node_count * layout.process_count_per_node
         backend = training.communication_backend

@@ -16,8 +16,9 @@ class Job:
     as a reference, `registry_identity`), `use_docker` (True: a container was asked for), `docker_arguments`,
     `platform`, `shared_volumes`. `use_docker` of the job itself is False where the author refuses a container.
 
-    `distribution` is None for a single process, else `{"type": "mpi" | "pytorch" | "tensorflow", …}` with numbers that
-    agree with `node_count` and `process_count_per_node`. TensorFlow: `node_count` counts the workers, one per node.
+    `distribution` is None for a single process, else `{"type": "mpi" | "pytorch" | "tensorflow" | "paralleltask", …}`
+    with numbers that agree with `node_count` and `process_count_per_node`. TensorFlow: `node_count` counts the workers,
+    one per node.
     """
 
     type: str

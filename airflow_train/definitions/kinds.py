@@ -11,7 +11,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -195,6 +195,33 @@ class Number(Kind):
     def schema(self) -> dict[str, Any]:
         limit = "exclusiveMinimum" if self.above else "minimum"
         return {"anyOf": [{"type": "number", limit: self.minimum}, TEMPLATE]}
+
+
+class IntegerList(Kind):
+    """A list of whole numbers between two limits."""
+
+    holds_references = True
+
+    def __init__(self, *, minimum: int, maximum: int, example: str) -> None:
+        self.minimum, self.maximum, self.example = minimum, maximum, example
+        self.item = Integer(minimum=minimum)
+
+    def read(self, value: Any, at: At) -> Any:
+        if isinstance(value, (str, bytes, Mapping, set, frozenset)) or not isinstance(value, Iterable):
+            return at.wrong(value, "a list of whole numbers", f"write {self.example}")
+        return [self._item(item, at / number) for number, item in enumerate(value)]
+
+    def _item(self, item: Any, at: At) -> Any:
+        if deferred(item, self.item, at):
+            return item
+        number = self.item.read(item, at)
+        if number is not None and number > self.maximum:
+            return at.wrong(item, f"at most {self.maximum}", f"write {self.example}")
+        return number
+
+    def schema(self) -> dict[str, Any]:
+        limits = {"minimum": self.minimum, "maximum": self.maximum}
+        return {"type": "array", "items": {"anyOf": [{"type": "integer", **limits}, TEMPLATE]}}
 
 
 class Flag(Kind):

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_train.definitions.definition import TYPE, from_file
 from airflow_train.definitions.estimator import Estimator
-from airflow_train.definitions.frameworks import PyTorch, SKLearn
+from airflow_train.definitions.frameworks import Chainer, PyTorch, SKLearn, TensorFlow
 from airflow_train.definitions.report import At, Lines, Report
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.runnable import Runnable
@@ -19,12 +19,7 @@ from airflow_train.exceptions import DefinitionError
 
 #: The classes that a file or a task may hold, by the word that `type` is in lower case.
 RUNNABLE: dict[str, type[Runnable]] = {
-    cls.__name__.lower(): cls for cls in (Estimator, PyTorch, SKLearn, ScriptRunConfig)
-}
-#: Words that people look for, and what to write instead.
-_ELSEWHERE = {
-    "tensorflow": "write type: Estimator with distributed_training: {type: tensorflow}",
-    "chainer": "write type: Estimator with distributed_training: mpi",
+    cls.__name__.lower(): cls for cls in (Estimator, PyTorch, TensorFlow, Chainer, SKLearn, ScriptRunConfig)
 }
 
 
@@ -107,8 +102,7 @@ def _say_type(named: Any, at: At) -> None:
         at.say("type is missing", f"begin with type: {either(names)}")
         return
     close = nearest(named, names)
-    mend = _ELSEWHERE.get(str(named).lower()) or (f"did you mean {close}?" if close else "write one of these")
-    at.wrong(named, either(names), mend)
+    at.wrong(named, either(names), f"did you mean {close}?" if close else "write one of these")
 
 
 def _not_one(value: Any) -> str:

@@ -14,14 +14,22 @@ REQUIRED: Any = inspect.Parameter.empty
 class Param:
     """One row of the table: a parameter, what it may hold and what it means."""
 
-    __slots__ = ("default", "deprecated_for", "doc", "kind", "kw_only", "meaningless", "name")
+    __slots__ = ("default", "deprecated_for", "doc", "kind", "kw_only", "meaningless", "name", "unsaid")
 
     def __init__(
-        self, kind: Kind, *, default: Any, doc: str, kw_only: bool, deprecated_for: str, meaningless: str
+        self,
+        kind: Kind,
+        *,
+        default: Any,
+        doc: str,
+        kw_only: bool,
+        deprecated_for: str,
+        meaningless: str,
+        unsaid: str,
     ) -> None:
         self.name = ""
         self.kind, self.default, self.doc, self.kw_only = kind, default, doc, kw_only
-        self.deprecated_for, self.meaningless = deprecated_for, meaningless
+        self.deprecated_for, self.meaningless, self.unsaid = deprecated_for, meaningless, unsaid
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -44,12 +52,14 @@ def param(
     kw_only: bool = True,
     deprecated_for: str = "",
     meaningless: str = "",
+    unsaid: str = "",
 ) -> Any:
     """A row of the table of parameters.
 
     :param kind: what it may hold.
-    :param deprecated_for: the name that replaces this one.
+    :param deprecated_for: the name that replaces this one, or a parameter of what that name holds, after a dot.
     :param meaningless: why this one is accepted and has no effect.
+    :param unsaid: the warning for who leaves it out.
     """
     return Param(
         kind,
@@ -58,6 +68,7 @@ def param(
         kw_only=kw_only,
         deprecated_for=deprecated_for,
         meaningless=meaningless,
+        unsaid=unsaid,
     )
 
 

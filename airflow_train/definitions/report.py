@@ -23,10 +23,14 @@ class Report:
     :param where: what the sentences start with: a class name, or the file when `lines` are known.
     :param lines: line of every path of a YAML file, or the place that was written to instead of the file.
     :param strict: templates and XCom arguments are refused where a checked value must stand.
+    :param warn: False where all was read before: what is accepted was warned of then.
     """
 
-    def __init__(self, where: str, lines: Lines | None = None, *, strict: bool = False) -> None:
+    def __init__(
+        self, where: str, lines: Lines | None = None, *, strict: bool = False, warn: bool = True
+    ) -> None:
         self.where = where
+        self.warn = warn
         self.lines = lines or {}
         self.strict = strict
         self._problems: list[tuple[int, str]] = []
@@ -61,7 +65,7 @@ class Report:
 
         :raises DefinitionError: with one sentence per problem, in the order of the file.
         """
-        for category, sentence in self._notes:
+        for category, sentence in self._notes if self.warn else ():
             warnings.warn(sentence, category, stacklevel=stacklevel + 1)
         if self._problems:
             ordered = sorted(self._problems, key=lambda found: found[0])

@@ -94,6 +94,8 @@ def sentence(cause: Json, world_size: int) -> str:
         if cause["signal"]
         else f"exited with code {cause['code']}"
     )
+    if retries := cause.get("retries"):
+        how += f" after {retries} {'retry' if retries == 1 else 'retries'}"
     error = cause["exception"]
     if not error:
         return f"{who} {how}."

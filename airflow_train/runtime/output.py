@@ -48,6 +48,12 @@ class RankLog:
                 self.lost += len(view)
                 return
 
+    def begin_again(self, words: str) -> None:
+        """Say that the script is started again; last lines and traceback are those of what comes."""
+        start = b"" if self._at_line_start else b"\n"
+        self._write(start + (protocol.timestamp() + " " + words + "\n").encode())
+        self._at_line_start, self._tail = True, b""
+
     def close(self) -> None:
         """End a last line that the script left open."""
         if not self._at_line_start:

@@ -6,17 +6,19 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "ports", "grace_seconds",
-                         "max_run_duration_seconds", "mpirun", "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         "max_run_duration_seconds", "mpirun", "retry", "ranks": [{"rank", "node", "serves",
+                         "environment"}]}:
                          what the supervisor has to do; holds no secret. `mpirun` is the command line that starts the
-                         rank wrappers, or null when the supervisor does
+                         rank wrappers, or null when the supervisor does; `retry` is null or {"times",
+                         "terminal_exit_codes"}: a script that fails is started again by its wrapper
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended ranks before their time
     node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
-    ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity}
+    ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity of the first try}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
-                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "lost_output_bytes", "last_lines",
-                         "exception"}
+                         "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
+                         "last_lines", "exception"}
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it

@@ -48,6 +48,10 @@ def run(launch: dict[str, Any], rank: dict[str, Any], control: int, ports: list[
     wrapper = Wrapper(launch, rank, control)
     wrapper.start(ports)
     wrapper.watch()
+    while wrapper.may_try_again():
+        wrapper.clear_away()
+        wrapper.start(ports)
+        wrapper.watch()
     wrapper.finish()
     return 0
 
@@ -64,6 +68,8 @@ class Wrapper:
         self.could_not_start: str | None = None
         self.status: int | None = None
         self.usage: Any = None
+        #: How often the script was started again, and the processes that it left behind, in all tries.
+        self.retries = self.leftovers = 0
         #: (time of `monotonic`, what is to be done then)
         self._due: list[tuple[float, Callable[[], None]]] = []
 
@@ -72,10 +78,8 @@ class Wrapper:
         self.output, write_end = os.pipe()
         with contextlib.suppress(OSError, AttributeError):
             fcntl.fcntl(self.output, fcntl.F_SETPIPE_SZ, 1 << 20)  # novermin: guarded
-        self.wakeup, wakeup_write = os.pipe()
-        os.set_blocking(wakeup_write, False)
-        signal.set_wakeup_fd(wakeup_write)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        if not self.retries:
+            self._listen()
         failure, failure_write = os.pipe()
         environment = script_environment(self.launch, self.rank, ports)
         argv = arguments(self.launch["command"], environment)
@@ -88,6 +92,13 @@ class Wrapper:
         records.create(os.path.join(self.folder, "start.json"), self._start_record())
         with os.fdopen(failure, "rb") as pipe:
             self.could_not_start = pipe.read().decode("utf-8", "replace") or None
+
+    def _listen(self) -> None:
+        """From now on the end of a child wakes `watch` up."""
+        self.wakeup, wakeup_write = os.pipe()
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _start_record(self) -> dict[str, Any]:
         return {
@@ -180,16 +191,43 @@ class Wrapper:
                     self.status, self.usage = status, usage
         processes.reap_others({self.pid})
 
+    def may_try_again(self) -> bool:
+        """Has the script failed in a way that its definition (ParallelTask) wants tried again?"""
+        retry = self.launch.get("retry")
+        if not retry or self.retries >= retry["times"] or self.could_not_start:
+            return False
+        while self.stopped_by is None and select.select([self.control], [], [], 0)[0]:
+            self._obey()  # a stop that came while the script was ending: nothing may be started after it
+        status = self.status or 0
+        code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        return self.stopped_by is None and code != 0 and code not in retry["terminal_exit_codes"]
+
+    def clear_away(self) -> None:
+        """End what the failed try left behind, and forget how it ended."""
+        self._end_leftovers()
+        os.close(self.output)
+        self.retries += 1
+        status = self.status or 0
+        signaled = os.WIFSIGNALED(status)
+        how = "by signal %d" % os.WTERMSIG(status) if signaled else "with code %d" % os.WEXITSTATUS(status)
+        times = self.launch["retry"]["times"]
+        self.log.begin_again("The worker ended %s; retry %d of %d." % (how, self.retries, times))
+        self.status = self.usage = None
+        self._due.clear()
+
     def finish(self) -> None:
         """End what the script left behind, keep the rest of the output, write the exit record."""
         ended = time.time()
-        leftovers = processes.end_descendants()
+        self._end_leftovers()
+        self.log.close()
+        records.create(os.path.join(self.folder, "exit.json"), self._exit_record(ended, self.leftovers))
+
+    def _end_leftovers(self) -> None:
+        self.leftovers += len(processes.end_descendants())
         deadline = time.monotonic() + DRAIN
         while time.monotonic() < deadline and select.select([self.output], [], [], DRAIN)[0]:
             if not self.log.take(self.output):
                 break
-        self.log.close()
-        records.create(os.path.join(self.folder, "exit.json"), self._exit_record(ended, len(leftovers)))
 
     def _exit_record(self, ended: float, leftovers: int) -> dict[str, Any]:
         status = self.status or 0
@@ -207,6 +245,7 @@ class Wrapper:
             "max_rss_bytes": _max_rss(self.usage),
             "cpu_seconds": round(self.usage.ru_utime + self.usage.ru_stime, 3) if self.usage else None,
             "ended_leftovers": leftovers,
+            "retries": self.retries,
             "lost_output_bytes": self.log.lost,
             "last_lines": self.log.last_lines() if failed else [],
             "exception": self.log.traceback(self.launch["work_folder"]) if failed else None,
@@ -227,6 +266,7 @@ def empty_record(rank: dict[str, Any], started: str, **known: Any) -> dict[str, 
         "max_rss_bytes": None,
         "cpu_seconds": None,
         "ended_leftovers": 0,
+        "retries": 0,
         "lost_output_bytes": 0,
         "last_lines": [],
         "exception": None,

@@ -185,7 +185,7 @@ def test_every_tensorflow_worker_is_a_node() -> None:
 
 
 def test_something_that_is_no_distribution_is_refused() -> None:
-    assert "mpi, pytorch or tensorflow" in refusal(distributed_training=object())
+    assert "mpi, pytorch, tensorflow or paralleltask" in refusal(distributed_training=object())
 
 
 def test_use_gpu_asks_for_one_gpu() -> None:

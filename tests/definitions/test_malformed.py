@@ -35,7 +35,7 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "unknown distribution": (
         "distributed_training: {type: mip}",
         4,
-        ("mip", "mpi, pytorch or tensorflow", "did you mean"),
+        ("mip", "mpi, pytorch, tensorflow or paralleltask", "did you mean"),
     ),
     "distribution without type": (
         "distributed_training: {node_count: 2}",
@@ -265,7 +265,7 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "TensorFlow for PyTorch": (
         "type: PyTorch\nsource_directory: a\nentry_script: a.py\ndistributed_training: tensorflow\n",
         4,
-        ("tensorflow", "mpi or pytorch"),
+        ("tensorflow", "mpi, pytorch or paralleltask"),
     ),
     "script run without a script": (
         "type: ScriptRunConfig\nsource_directory: a\n",
@@ -400,7 +400,10 @@ def test_a_wrong_type_of_distribution_hides_nothing_else(tmp_path: Path) -> None
     file.write_text(HEAD + wrong, encoding="utf-8")
     said = sentences(file)
     assert len(said) == 3
-    assert "node_cuont is no parameter of mpi, pytorch or tensorflow; did you mean node_count?" in said[0]
+    assert (
+        "node_cuont is no parameter of mpi, pytorch, tensorflow or paralleltask; did you mean node_count?"
+        in said[0]
+    )
     assert "type is smoke" in said[1]
     assert "gpu is 0" in said[2]
 

@@ -17,16 +17,19 @@ from airflow_train.exceptions import DefinitionError
 CLASSES = [
     definitions.Estimator,
     definitions.PyTorch,
+    definitions.TensorFlow,
+    definitions.Chainer,
     definitions.SKLearn,
     definitions.ScriptRunConfig,
     definitions.Environment,
     definitions.MpiConfiguration,
     definitions.PyTorchConfiguration,
     definitions.TensorflowConfiguration,
+    definitions.ParallelTaskConfiguration,
     definitions.ContainerRegistry,
     definitions.DockerConfiguration,
 ]
-RUNNABLE = CLASSES[:4]
+RUNNABLE = CLASSES[:6]
 
 VALID = {
     "the least": "type: Estimator\nsource_directory: src\nentry_script: train.py\n",
@@ -57,6 +60,27 @@ VALID = {
         entry_script: train.py
         framework_version: 2.4
         distributed_training: {type: pytorch, communication_backend: Gloo, process_count: 4, node_count: 2}
+    """,
+    "TensorFlow": """
+        type: TensorFlow
+        source_directory: src
+        entry_script: train.py
+        framework_version: "2.16"
+        distributed_training: {type: ParameterServer, worker_count: 2}
+    """,
+    "Chainer": """
+        type: Chainer
+        source_directory: src
+        entry_script: train.py
+        framework_version: 7.0.0
+        distributed_training: mpi
+        node_count: 2
+    """,
+    "workers of their own": """
+        type: Estimator
+        source_directory: src
+        entry_script: train.py
+        distributed_training: {type: ParallelTask, max_retries_per_worker: 2, terminal_exit_codes: [77, 139]}
     """,
     "a word as distribution": "type: PyTorch\nsource_directory: a\nentry_script: a.py\ndistributed_training: gloo\n",
     "a GPU": "type: PyTorch\nsource_directory: a\nentry_script: a.py\nuse_gpu: true\n",
@@ -123,6 +147,14 @@ INVALID = {
     "a build context": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
         "environment_definition: {name: e, docker: {build_context: docker}}\n"
+    ),
+    "an exit code that none can be": (
+        "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
+        "distributed_training: {type: paralleltask, terminal_exit_codes: [256]}\n"
+    ),
+    "PyTorch for Chainer": (
+        "type: Chainer\nsource_directory: a\nentry_script: a.py\nframework_version: '7'\n"
+        "distributed_training: {type: pytorch}\n"
     ),
     "unknown distribution": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\ndistributed_training: {type: smoke}\n"

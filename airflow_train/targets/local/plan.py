@@ -74,6 +74,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "command": command(job, places.interpreter, _starter(spec, places)),
         "environment": _environment(spec, places),
         "mpirun": mpirun,
+        "retry": _retry(spec),
         "ranks": ranks,
         "ports": ports,
         "grace_seconds": job["grace_seconds"],
@@ -126,6 +127,7 @@ def azureml_variables(spec: RunSpec) -> dict[str, str]:
         "mpi": ("Python", "OpenMpi"),
         "pytorch": ("PyTorch", str(distribution.get("communication_backend", "Nccl"))),
         "tensorflow": ("TensorFlow", "ParameterServer"),
+        "paralleltask": ("Python", "ParallelTask"),
     }
     framework, communicator = frameworks.get(str(distribution.get("type")), ("Python", "None"))
     return {
@@ -149,6 +151,13 @@ def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
         one["environment"][protocol.RANK] = str(one["rank"])
         one["environment"][protocol.METRICS] = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
     return ranks, {"tensorflow": len(ranks), "pytorch": 1, "mpi": 1}.get(kind, 0)
+
+
+def _retry(spec: RunSpec) -> dict[str, Any] | None:
+    """When a worker that failed is started again; None for never."""
+    distribution = spec.job["distribution"] or {}
+    times = int(distribution.get("max_retries_per_worker", 0))
+    return {"times": times, "terminal_exit_codes": distribution["terminal_exit_codes"]} if times else None
 
 
 def _kind(spec: RunSpec) -> str:
