@@ -75,6 +75,7 @@ def submit(
     compute_target: Any = None,
     tags: Mapping[str, str] | None = None,
     owner: str | None = None,
+    ends_with: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
     before_start: Callable[[], object] | None = None,
 ) -> RunSpec:
@@ -83,6 +84,7 @@ def submit(
     :param name: what the drawn run id starts with; the experiment by default.
     :param run_id: derived id of the attempt; one is drawn when it isn't given.
     :param owner: token of the task that owns the run from now on.
+    :param ends_with: the Airflow task with which the run ends, as `RunStore.add_owner` takes it.
     :param origin: who submits: `kind` and what names the task there.
     :param before_start: called when the run exists and nothing of it has started; may raise to leave it so.
     :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
@@ -97,7 +99,7 @@ def submit(
         checked = check(store, definition, base=base, experiment=experiment, compute_target=compute_target)
         spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"})
     if owner is not None:
-        store.add_owner(spec.run_id, owner)
+        store.add_owner(spec.run_id, owner, ends_with)
     if before_start is not None:
         before_start()
     _start(store, spec)

@@ -37,7 +37,9 @@ class EstimatorOperator(BaseOperator):
     :param wait_for_completion: False starts the run and succeeds at once; watch it with `RunSensor`.
     :param poll_interval: longest pause between two looks in seconds; `[train] poll_interval` by default.
     :param on_kill: `cancel` stops the run when a user ends the task or its `execution_timeout` passes; `leave` doesn't.
-    :param deferrable: True is refused on targets that can't defer; the configured default is ignored there.
+    :param deferrable: wait in the triggerer and free the worker's slot; `[operators] default_deferrable` by default.
+        On targets that can't, `local` among them, True is refused and the configured default is ignored. The run's
+        output then comes to the task log at the end; without `wait_for_completion` there is nothing to wait for.
     :param store: URI of the run store; `[train] store` by default. Templated.
     :param retries: 2 by default, because only a next try can take a run over when a worker dies.
     :raises DefinitionError: a value that is no template breaks a rule.
@@ -82,7 +84,7 @@ class EstimatorOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run it; returns `run_id`, `status`, `metrics`, `outputs_uri` and `logs_uri`."""
-        from airflow_train.tasks import training, xcom
+        from airflow_train.tasks import training
         from airflow_train.tasks.kill import KillSwitch
 
         self._switch = KillSwitch()
@@ -100,19 +102,43 @@ class EstimatorOperator(BaseOperator):
             store=self.store,
         )
         try:
-            result = training.train(wish, context, self._switch)
+            return self._told(training.train(wish, context, self._switch, self._defer), context)
         finally:
             self._switch = None
-        if self._push_each:
-            # Airflow would push all five, at 10 ms each; three are there since the run exists
-            self.multiple_outputs = False
-            xcom.push(context, {name: result[name] for name in ("status", "metrics")})
-        return result
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Go on after the deferral; returns what `execute` does."""
+        from airflow_train.tasks import training
+        from airflow_train.tasks.kill import KillSwitch
+
+        self._switch = KillSwitch()
+        leave = self.on_kill_action == "leave"
+        try:
+            result = training.resume(
+                event, context, self._switch, leave=leave, poll_interval=self.poll_interval
+            )
+            return self._told(result, context)
+        finally:
+            self._switch = None
 
     def on_kill(self) -> None:
         """Tell `execute` to end; whether the run ends too is decided there."""
         if self._switch is not None:
             self._switch.press()
+
+    def _defer(self, asked: dict[str, Any]) -> None:
+        from airflow_train.triggers.run import RunTrigger
+
+        self.defer(trigger=RunTrigger(**asked), method_name="execute_complete")
+
+    def _told(self, result: dict[str, Any], context: Context) -> dict[str, Any]:
+        from airflow_train.tasks import xcom
+
+        if self._push_each:
+            # Airflow would push all five, at 10 ms each; three are there since the run exists
+            self.multiple_outputs = False
+            xcom.push(context, {name: result[name] for name in ("status", "metrics")})
+        return result
 
     def _overrides(self) -> dict[str, Any]:
         return {}

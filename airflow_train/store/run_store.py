@@ -140,15 +140,25 @@ class RunStore:
     def _append(self, folder: str, value: dict[str, Any]) -> int:
         return self.files.next_number(folder, lambda _: layout.as_json(value))
 
-    def add_owner(self, run_id: str, owner: str) -> None:
-        """Make `owner` the newest owner of a run, unless it is or was: who has lost a run doesn't get it back."""
+    def add_owner(self, run_id: str, owner: str, task: Mapping[str, Any] | None = None) -> None:
+        """Make `owner` the newest owner of a run, unless it is or was: who has lost a run doesn't get it back.
+
+        :param task: the Airflow task with which the run ends: `dag_id`, `dag_run_id`, `task_id`, `map_index`. None when
+            the run may outlive its owner.
+        """
         if all(one["owner"] != owner for one in self._numbered(layout.owners(run_id))):
-            self._append(layout.owners(run_id), {"at": protocol.timestamp(), "owner": owner})
+            entry = {"at": protocol.timestamp(), "owner": owner, **({"task": dict(task)} if task else {})}
+            self._append(layout.owners(run_id), entry)
+
+    def newest_owner(self, run_id: str) -> dict[str, Any] | None:
+        """The newest entry in the chain of owners: `owner`, and `task` where the run ends with it."""
+        numbers = self.files.numbers(layout.owners(run_id))
+        return self.files.read_json(layout.owner(run_id, numbers[-1])) if numbers else None
 
     def owner(self, run_id: str) -> str | None:
         """Token of the newest owner."""
-        numbers = self.files.numbers(layout.owners(run_id))
-        return str(self.files.read_json(layout.owner(run_id, numbers[-1]))["owner"]) if numbers else None
+        newest = self.newest_owner(run_id)
+        return str(newest["owner"]) if newest else None
 
     def add_event(self, run_id: str, status: Status, reason: str, by: str) -> None:
         """Write down that a run has come to `status`."""
@@ -159,6 +169,10 @@ class RunStore:
         """Leave the request that a run stop; False when there was one."""
         request = {"at": protocol.timestamp(), "by": by, "reason": reason}
         return self.files.create_json(layout.cancel(run_id), request)
+
+    def cancel_asked(self, run_id: str) -> bool:
+        """Has anybody asked for the run to stop?"""
+        return self.files.exists(layout.cancel(run_id))
 
     def take_claim(self, run_id: str, who: Mapping[str, Any]) -> bool:
         """Take the one right to start a run's ranks; used by cancel so that nobody else can start them."""

@@ -5,7 +5,10 @@
     watching    the same for a task that watches somebody else's run
     plain       definitions as plain data for template fields, and the folder relative paths start from
     training    the way of a run through one task: start or find it, follow it, tell how it ended
+    deferring   what a task hands to the triggerer, and what comes back
+    store_watch one loop in the triggerer for all deferred runs of a store
     kill        what a kill means, and whether the run stops with the task
+    reconcile   runs that outlived their task are found and stopped
     live_log    the bounded view of all ranks in the task log
     xcom        what other tasks learn of a run
     failures    our errors as Airflow's: which must not be retried

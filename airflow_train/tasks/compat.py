@@ -4,21 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk.configuration import conf
-    from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+    )
 else:
     try:  # 3.2 and later
         from airflow.sdk.configuration import conf
-        from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+        from airflow.sdk.exceptions import (
+            AirflowFailException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+        )
     except ImportError:  # 3.1
         from airflow.configuration import conf
-        from airflow.exceptions import AirflowFailException, AirflowTaskTimeout
+        from airflow.exceptions import (
+            AirflowFailException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+            AirflowTaskTimeout,
+        )
 
-__all__ = ["AirflowFailException", "AirflowTaskTimeout", "default_deferrable", "task_state", "unmapped"]
+__all__ = [
+    "AirflowFailException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
+    "default_deferrable",
+    "task_states",
+    "triggers_hear_kills",
+    "unmapped",
+    "xcom_of",
+]
 
 
 def default_deferrable() -> bool:
@@ -31,29 +56,64 @@ def unmapped(operator: object) -> bool:
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
-def task_state(context: Mapping[str, Any], patience: float) -> str | None:
-    """State of the context's task instance in Airflow's database; None when no answer came within `patience` seconds.
+def task_states(
+    dag_id: str, dag_run_ids: Sequence[str], task_ids: Sequence[str], map_index: int, patience: float
+) -> Mapping[str, Mapping[str, Any]] | None:
+    """Dag run → task → state in Airflow's database; None when no answer came within `patience` seconds.
 
-    Asked in a thread, because the supervisor may be gone and then never answers.
+    Works in workers and triggerers. Asked in a thread, because the supervisor may be gone and then never answers.
+
+    :param map_index: -1 for tasks that aren't mapped; a mapped one is named `task_index` in the answer.
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    ti = context["ti"]
-    mapped = ti.map_index is not None and ti.map_index >= 0
+    states: Mapping[str, Mapping[str, Any]] | None = _answered(
+        patience,
+        lambda: RuntimeTaskInstance.get_task_states(
+            dag_id=dag_id,
+            task_ids=list(task_ids),
+            run_ids=list(dag_run_ids),
+            map_index=map_index if map_index >= 0 else None,
+        ),
+    )
+    return states
+
+
+def xcom_of(task: Mapping[str, Any], key: str, patience: float) -> Any:
+    """An XCom of another task; None when there is none, or no answer came within `patience` seconds.
+
+    :param task: `dag_id`, `dag_run_id`, `task_id` and `map_index`.
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    index = int(task["map_index"])
+    return _answered(
+        patience,
+        lambda: BaseXCom.get_one(
+            key=key,
+            dag_id=task["dag_id"],
+            task_id=task["task_id"],
+            run_id=task["dag_run_id"],
+            map_index=index if index >= 0 else None,
+        ),
+    )
+
+
+def triggers_hear_kills() -> bool:
+    """Does Airflow call `on_kill` of triggers (3.3 and later)? Before, `cleanup` has to do."""
+    from airflow.triggers.base import BaseTrigger
+
+    return hasattr(BaseTrigger, "on_kill")
+
+
+def _answered(patience: float, ask: Callable[[], Any]) -> Any:
     answer: list[Any] = []
 
-    def ask() -> None:
+    def asking() -> None:
         with contextlib.suppress(Exception):  # no answer is an answer
-            states = RuntimeTaskInstance.get_task_states(
-                dag_id=ti.dag_id,
-                task_ids=[ti.task_id],
-                run_ids=[ti.run_id],
-                map_index=ti.map_index if mapped else None,
-            )
-            name = f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id
-            answer.append(states.get(ti.run_id, {}).get(name))
+            answer.append(ask())
 
-    thread = threading.Thread(target=ask, name="task-state", daemon=True)
+    thread = threading.Thread(target=asking, name="ask-airflow", daemon=True)
     thread.start()
     thread.join(patience)
-    return str(getattr(answer[0], "value", answer[0])) if answer and answer[0] is not None else None
+    return answer[0] if answer else None

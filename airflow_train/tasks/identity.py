@@ -105,17 +105,20 @@ def task_key(context: Mapping[str, Any]) -> str:
     return hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def origin_of(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Who submits, for the run's record."""
+def task_of(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The task as Airflow can be asked about it."""
     ti = context["ti"]
     return {
-        "kind": "airflow",
         "dag_id": ti.dag_id,
         "dag_run_id": ti.run_id,
         "task_id": ti.task_id,
         "map_index": _map_index(ti),
-        "try_number": int(ti.try_number),
     }
+
+
+def origin_of(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Who submits, for the run's record."""
+    return {"kind": "airflow", **task_of(context), "try_number": int(context["ti"].try_number)}
 
 
 def label_of(context: Mapping[str, Any]) -> str:

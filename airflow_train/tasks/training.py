@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import attempts, compat, identity, kill, plain, xcom
+from airflow_train.tasks import attempts, compat, deferring, identity, kill, plain, xcom
 from airflow_train.tasks.failures import translated
 from airflow_train.tasks.kill import KillSwitch
 from airflow_train.tasks.live_log import LiveLog
@@ -44,35 +44,59 @@ class Wish:
     store: str | None = None
 
 
-def train(wish: Wish, context: Mapping[str, Any], switch: KillSwitch) -> dict[str, Any]:
+def train(
+    wish: Wish, context: Mapping[str, Any], switch: KillSwitch, defer: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
     """Run what was wished for; returns what other tasks learn of it.
 
+    :param defer: takes the arguments of the trigger that waits in place of this task; doesn't return.
     :raises AirflowFailException: trying again can't end differently.
     :raises RunNotCompleted: the run failed; the next try starts anew.
     """
     with translated():
         since = protocol.timestamp()
         data = _data(wish, context)
-        _check_deferrable(wish, data)
+        deferred = wish.wait and _defers(wish, data)
         store = open_store(wish.store)
-        run_id = identity.attempt_of(context).run_id
-        try:
-            run_id = _enter(store, context, switch)
+        run = [identity.attempt_of(context).run_id]
+        with kill.killable(context, store, run, leave=wish.leave_on_kill):
+            run.append(_enter(store, context, switch))
             switch.check()
-            _submit(store, run_id, wish, data, context, switch)
-            result = _publish(store, run_id, context)
+            _submit(store, run[-1], wish, data, context, switch)
+            result = publish(store, run[-1], context)
+            if deferred and not observe.look(store, run[-1]).terminal:
+                switch.check()
+                defer(deferring.handed_over(store, run[-1], context, leave=wish.leave_on_kill))
             if wish.wait:
-                view = follow(store, run_id, switch, poll_interval=wish.poll_interval, since=since)
+                view = follow(store, run[-1], switch, poll_interval=wish.poll_interval, since=since)
             else:
                 switch.check()
-                view = observe.look(store, run_id)
-        except kill.Killed:
-            raise kill.handle(store, run_id, context, leave=wish.leave_on_kill) from None
-        except compat.AirflowTaskTimeout:
-            if not wish.leave_on_kill:
-                kill.stop(store, run_id, context, "the task's execution_timeout passed")
-            raise
+                view = observe.look(store, run[-1])
         return {**result, **outcome(store, view)}
+
+
+def resume(
+    event: Mapping[str, Any],
+    context: Mapping[str, Any],
+    switch: KillSwitch,
+    *,
+    leave: bool = False,
+    poll_interval: float | None = None,
+) -> dict[str, Any]:
+    """Go on after the trigger's answer: the run's output, then its outcome, as `train` has them.
+
+    :raises AirflowTaskTimeout: the task's `execution_timeout` passed while it was deferred.
+    """
+    with translated():
+        store, run_id = open_store(event["store"]), str(event["run_id"])
+        late, _ = deferring.end_of(event)
+        with kill.killable(context, store, [run_id], leave=leave):
+            if late and not observe.look(store, run_id).terminal:
+                raise _timeout(run_id, context)
+            view = follow(store, run_id, switch, poll_interval=poll_interval)
+            if late and view.status != "Completed":
+                raise _timeout(run_id, context)
+        return {**places(store, run_id), **outcome(store, view)}
 
 
 def follow(
@@ -128,19 +152,31 @@ def _data(wish: Wish, context: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _check_deferrable(wish: Wish, data: Mapping[str, Any]) -> None:
+def _defers(wish: Wish, data: Mapping[str, Any]) -> bool:
+    """Does the task wait in the triggerer?
+
+    :raises UnsupportedByTarget: it was asked to, and the target can't.
+    """
     wanted = compat.default_deferrable() if wish.deferrable is None else wish.deferrable
     if not wanted:
-        return
+        return False
     resolved = definitions.resolve_compute_target(wish.compute_target or data.get("compute_target"))
-    name = resolved["name"]
-    can_defer = targets.get(resolved).can_defer
-    reason = "no trigger exists for it yet" if can_defer else "only this machine can watch its runs"
+    if targets.get(resolved).can_defer:
+        return True
+    name, reason = resolved["name"], "only this machine can watch its runs"
     if wish.deferrable:
         raise UnsupportedByTarget(
             f"deferrable=True can't be honoured on compute target {name!r}, because {reason}; leave deferrable out."
         )
     log.info("[operators] default_deferrable is ignored on compute target %r, because %s.", name, reason)
+    return False
+
+
+def _timeout(run_id: str, context: Mapping[str, Any]) -> BaseException:
+    limit = context["ti"].task.execution_timeout
+    return compat.AirflowTaskTimeout(
+        f"The execution_timeout of {limit} passed while the task was deferred, and run {run_id} with it."
+    )
 
 
 def _enter(store: RunStore, context: Mapping[str, Any], switch: KillSwitch) -> str:
@@ -167,18 +203,24 @@ def _submit(
         compute_target=wish.compute_target,
         tags={str(key): str(value) for key, value in wish.tags.items()},
         owner=identity.owner_of(context),
+        ends_with=identity.task_of(context) if wish.wait and not wish.leave_on_kill else None,
         origin={**identity.origin_of(context), "waits": wish.wait},
         before_start=switch.check,
     )
 
 
-def _publish(store: RunStore, run_id: str, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell other tasks where the run is as soon as it exists, so that they know it also when it fails."""
-    places = {
+def places(store: RunStore, run_id: str) -> dict[str, Any]:
+    """Where a run and what it leaves can be found."""
+    return {
         "run_id": run_id,
         "outputs_uri": store.files.join(layout.outputs(run_id)),
         "logs_uri": store.files.join(layout.user_logs(run_id)),
     }
-    xcom.push(context, places)
-    log.info("Run %s; outputs in %s, logs in %s.", run_id, places["outputs_uri"], places["logs_uri"])
-    return places
+
+
+def publish(store: RunStore, run_id: str, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell other tasks where the run is as soon as it exists, so that they know it also when it fails."""
+    found = places(store, run_id)
+    xcom.push(context, found)
+    log.info("Run %s; outputs in %s, logs in %s.", run_id, found["outputs_uri"], found["logs_uri"])
+    return found

@@ -12,9 +12,8 @@ from airflow_train.exceptions import DefinitionError, RunNotCompleted
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs import ids
-from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import compat, identity, kill, training
+from airflow_train.tasks import compat, deferring, identity, kill, reconcile, training, xcom
 from airflow_train.tasks.compat import AirflowFailException
 from airflow_train.tasks.failures import translated
 
@@ -43,27 +42,35 @@ def poke(
             result = training.outcome(store, view)
         except RunNotCompleted as error:  # looking again shows the same
             raise AirflowFailException(str(error)) from error
-        return {
-            "run_id": run_id,
-            **result,
-            "outputs_uri": store.files.join(layout.outputs(run_id)),
-            "logs_uri": store.files.join(layout.user_logs(run_id)),
-        }
+        return {**training.places(store, run_id), **result}
+
+
+def handed_over(run_id: str, uri: str | None, context: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Arguments of the trigger that waits in place of the watching task."""
+    return deferring.handed_over(open_store(uri), run_id, context, timeout=timeout)
+
+
+def give_up(run_id: str, uri: str | None, context: Mapping[str, Any], limit: str) -> None:
+    """End a task that was deferred beyond one of its limits, unless the run has completed in its last moment.
+
+    :raises AirflowTaskTimeout, AirflowSensorTimeout: as without deferral.
+    """
+    if observe.look(open_store(uri), run_id).status == "Completed":
+        return
+    passed = f"The {limit} of this task passed while it was deferred, waiting for run {run_id}."
+    if limit == deferring.TIMEOUT:
+        raise compat.AirflowSensorTimeout(passed)
+    raise compat.AirflowTaskTimeout(passed)
 
 
 @contextmanager
 def killable(run_id: str, uri: str | None, context: Mapping[str, Any]) -> Iterator[None]:
-    """What a kill of the watching task means for the run: it ends too if it belongs to this task."""
+    """What a kill of the watching task, or its timeout, means for the run: it ends too if it belongs to this task."""
     with translated():
-        try:
+        store = open_store(uri)
+        reconcile.tend(store)
+        with kill.killable(context, store, [run_id], what="the task that watches it"):
             yield
-        except kill.Killed:
-            raise kill.handle(open_store(uri), run_id, context) from None
-        except compat.AirflowTaskTimeout:
-            kill.stop(
-                open_store(uri), run_id, context, "the execution_timeout of the task that watches it passed"
-            )
-            raise
 
 
 def _check(run_id: Any, context: Mapping[str, Any]) -> None:
@@ -80,6 +87,13 @@ def _own(store: RunStore, view: View, context: Mapping[str, Any]) -> None:
     """Become the owner of a run whose own task doesn't wait for it, once."""
     record, owner = view.record, identity.owner_of(context)
     forgotten = record.spec.origin.get("waits") is False
-    if forgotten and not view.terminal and all(one["owner"] != owner for one in record.owners):
-        store.add_owner(record.run_id, owner)
+    if not forgotten or view.terminal:
+        return
+    mine = record.owner == owner
+    if all(one["owner"] != owner for one in record.owners):
+        store.add_owner(record.run_id, owner, identity.task_of(context))
         log.info("Run %s belongs to this task from now on.", record.run_id)
+        mine = True
+    if mine:
+        # says whose run it is, see `reconcile`; Airflow takes it away before each look of mode `reschedule`
+        xcom.push(context, {"run_id": record.run_id})

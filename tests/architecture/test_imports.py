@@ -56,6 +56,7 @@ NAMES = {
     ],
     "airflow_train.operators": ["DistributedEstimatorOperator", "EstimatorOperator", "RegisterModelOperator"],
     "airflow_train.sensors": ["RunSensor"],
+    "airflow_train.triggers": ["RunTrigger"],
 }
 
 

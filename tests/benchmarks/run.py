@@ -41,6 +41,7 @@ BUDGETS = (
     Budget("airflow_train.operators over airflow.sdk, memory", "imports", "mb", 2, "MB"),
     Budget("modules loaded that a DAG file doesn't need", "imports", "loaded", 0),
     Budget("EstimatorOperator over a bare subprocess task", "estimator_operator", "added_seconds", 0.15, "s"),
+    Budget("200 idle deferred runs in a triggerer, of one core", "deferred_runs", "percent", 5, "%"),
     Budget("snapshot of 10 000 files over a bare walk", "snapshot", "times_the_walk", 3, "×"),
     Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
     Budget("MPI, script's start to first collective, 4 ranks", "mpi_collective", "worst_seconds", 0.5, "s"),

@@ -1,0 +1,61 @@
+"""What two hundred deferred runs cost a triggerer while nothing happens: share of one core.
+
+The runs are records that a live process (this one) has claimed, so that each look finds a supervisor that lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.tasks import store_watch
+
+RUNS = 200
+SECONDS = 30.0
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """`percent` of one core that a process uses which watches 200 runs."""
+    store = open_store(str(folder / "store"))
+    names = [_live_run(store, number) for number in range(RUNS)]
+    return {"runs": RUNS, "percent": round(100 * asyncio.run(_share(store, names)), 2)}
+
+
+def _live_run(store: RunStore, number: int) -> str:
+    run_id = f"idle-{number}"
+    job = {"tags": {}, "node_count": 1, "process_count_per_node": 1}
+    target = {"name": "local", "type": "local", "options": {}}
+    spec = RunSpec(run_id, "idle", protocol.timestamp(), {}, job, target, {"id": "none"}, {}, {}, {})
+    store.create(spec)
+    store.add_owner(run_id, f"owner-{number}")
+    for status in ("Starting", "Preparing", "Running"):
+        store.add_event(run_id, status, "", "benchmark")
+    who = {**protocol.identity(), "at": protocol.timestamp()}
+    store.take_claim(run_id, who)
+    store.files.create_json(
+        layout.rank_start(run_id, 0), {"rank": 0, "at": who["at"], "wrapper": who, "script": who}
+    )
+    store.files.write(layout.heartbeat(run_id), layout.as_json(who))
+    return run_id
+
+
+async def _share(store: RunStore, names: list[str]) -> float:
+    async def wait(run_id: str) -> None:
+        with store_watch.watching(store.uri, run_id) as news:
+            while True:
+                await news.get()
+
+    waiting = [asyncio.create_task(wait(name)) for name in names]
+    await asyncio.sleep(5)  # the first looks
+    began, cpu = time.monotonic(), time.process_time()
+    await asyncio.sleep(SECONDS)
+    share = (time.process_time() - cpu) / (time.monotonic() - began)
+    for task in waiting:
+        task.cancel()
+    return share
