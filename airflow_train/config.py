@@ -29,6 +29,18 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "snapshot_max_bytes": ("314572800", "integer", "Largest source directory that travels, in bytes."),
     "snapshot_max_files": ("20000", "integer", "Most files of a source directory that travel."),
     "poll_interval": ("1.0", "float", "Longest pause in seconds between two looks at a run."),
+    "start_limit": (
+        "300",
+        "float",
+        "Seconds that handing a run over to its compute target may take; 0 for no limit.",
+    ),
+    "stage_limit": (
+        "3600",
+        "float",
+        "Seconds that laying out code and checkpoints may take; 0 for no limit.",
+    ),
+    "meet_limit": ("300", "float", "Seconds that all ranks of a run may take to start; 0 for no limit."),
+    "collect_limit": ("3600", "float", "Seconds that collecting outputs may take; 0 for no limit."),
     "log_lines": (
         "10000",
         "integer",

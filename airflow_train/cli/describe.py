@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_train.cli import screen
 from airflow_train.lifecycle.observe import View
+from airflow_train.runs.phases import Phase
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, RunSummary
@@ -52,6 +53,8 @@ def in_full(store: RunStore, view: View) -> dict[str, Any]:
     return {
         **of_view(store, view),
         "reason": record.reason,
+        "phase": record.phase.to_json() if record.phase else None,
+        "phases": [phase.to_json() for phase in record.phases],
         "properties": dict(spec.properties),
         "target": dict(spec.target),
         "definition": dict(spec.definition),
@@ -79,6 +82,7 @@ def print_in_full(store: RunStore, view: View) -> None:
         [
             ("run", facts["run_id"]),
             ("status", f"{facts['status']}: {facts['reason']}" if facts["reason"] else facts["status"]),
+            ("phase", _now(view)),
             ("experiment", facts["experiment"]),
             ("target", facts["target"]["name"]),
             ("created", facts["created"]),
@@ -92,6 +96,9 @@ def print_in_full(store: RunStore, view: View) -> None:
             ("logs", facts["logs_uri"]),
         ]
     )
+    print()
+    columns = ("phase", "since", "took", "limit", "reason")
+    screen.print_table(columns, [_phase_row(one) for one in view.record.phases])
     if facts["ranks"]:
         print()
         headers = ("rank", "node", "exit code", "signal", "largest memory", "ended")
@@ -100,6 +107,20 @@ def print_in_full(store: RunStore, view: View) -> None:
         print(f"\nLast lines of rank {verdict['rank']}:")
         for line in verdict["last_lines"]:
             print(f"  {line}")
+
+
+def _now(view: View) -> str:
+    """The present phase and, where it has gone on for longer than it may, who will end it."""
+    phase = view.record.phase
+    if phase is None:
+        return ""
+    late = "; it is over its limit, and the run ends unless it is heard of again" if view.overdue else ""
+    return f"{phase.words().removeprefix('phase ')}, since {phase.since}{late}"
+
+
+def _phase_row(one: Phase) -> tuple[object, ...]:
+    limit = "" if one.limit is None else f"{one.limit:g} s"
+    return one.name, one.since, duration(one.since, one.until or protocol.timestamp()), limit, one.reason
 
 
 def _rank_row(one: dict[str, Any]) -> tuple[object, ...]:

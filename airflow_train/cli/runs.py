@@ -6,6 +6,7 @@ import difflib
 import itertools
 import json
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterable
 
@@ -55,7 +56,8 @@ def list_(args: Namespace) -> int:
 def show(args: Namespace) -> int:
     """Everything about a run."""
     store = open_store()
-    view = _look(store, args.run)
+    _look(store, args.run)
+    view = observe.look(store, args.run, patient=_patiently)
     if args.json:
         screen.print_json(describe.in_full(store, view))
     else:
@@ -176,6 +178,11 @@ def wait(args: Namespace) -> int:
     if args.json:
         screen.print_json(describe.of_view(store, view or observe.look(store, args.run)))
     return code
+
+
+def _patiently(seconds: float) -> None:
+    screen.say(f"its supervisor isn't heard; looking again in {seconds:g} s")
+    time.sleep(seconds)
 
 
 def _look(store: RunStore, run_id: str) -> observe.View:

@@ -20,6 +20,7 @@ from airflow_train.cli import codes, screen
 from airflow_train.lifecycle import wait
 from airflow_train.lifecycle.cancel import cancel
 from airflow_train.lifecycle.follow import Follower
+from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs.verdict import Verdict
 from airflow_train.store.run_store import RunStore
@@ -34,25 +35,16 @@ class Live:
     def __init__(self, store: RunStore, run_id: str, out: TextIO | None) -> None:
         self._run_id, self._out = run_id, out
         self._follower = Follower(store, run_id)
-        self._events = 0
-        self._status = ""
+        self._narrator = Narrator()
 
     def __call__(self, view: View) -> None:
         """Show what has come since the last look."""
-        events = view.record.events
-        for event in events[self._events :]:
-            self._phase(event["status"], event["reason"])
-        self._events = len(events)
-        if not view.terminal and view.status != self._status:
-            self._phase(view.status, view.record.reason)
+        for words in self._narrator.news(view):
+            screen.say(f"{self._run_id}: {words}")
         if self._out is not None:
             for line in self._follower.drain() if view.terminal else self._follower.poll():
                 self._out.write(f"[{line.rank}] {line.text}\n")
             self._out.flush()
-
-    def _phase(self, status: str, reason: str) -> None:
-        self._status = status
-        screen.say(f"{self._run_id}: {status}" + (f" ({reason})" if reason else ""))
 
 
 class Interrupts:

@@ -29,6 +29,8 @@ class View:
 
     record: RunRecord
     status: Status
+    #: Has its present phase gone on for longer than it may?
+    overdue: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -59,9 +61,10 @@ class Watcher:
             target = targets.get(record.spec.target)
             seen = target.observe(record, self.store)
             age, watched = self._heard(record)
-            step = next_step(record, seen, age, watched)
+            overdue = record.phases[-1].overdue(protocol.timestamp())
+            step = next_step(record, seen, age, watched, overdue)
             if not self._take(step, record, seen, may_start):
-                return View(record, shown_status(record, seen, age))
+                return View(record, shown_status(record, seen, age), overdue)
 
     def _heard(self, record: RunRecord) -> tuple[float, float]:
         """Seconds since the last sign of life by the clocks, and since this process saw it first."""
@@ -76,8 +79,19 @@ class Watcher:
     def _take(self, step: Step, record: RunRecord, seen: Observation, may_start: bool) -> bool:
         """Take a step; True when there is something new to read."""
         target = targets.get(record.spec.target)
-        if step is Step.START:
+        if step is Step.START or (step is Step.NOT_STARTED and may_start and not self._tries):
             return may_start and self._start(record)
+        if step is Step.NOT_STARTED:
+            if self.store.take_claim(self.run_id, _identity()):
+                verdict = Verdict(
+                    "Failed", "phase_limit", record.phases[-1].too_long(), at=protocol.timestamp()
+                )
+                self.store.decide(record, verdict)
+            return True
+        if step is Step.END:
+            self.store.stop(self.run_id, record.phases[-1].name)
+            target.end(record, self.store)
+            return True
         if step is Step.CANCEL_UNSTARTED:
             if self.store.take_claim(self.run_id, _identity()):
                 self._judge(record, None)
@@ -102,13 +116,15 @@ class Watcher:
         return note
 
     def _start(self, record: RunRecord) -> bool:
-        begun = protocol.seconds_of(record.events[-1]["at"] if record.events else record.spec.created)
+        begun = protocol.seconds_of(record.phases[-1].since)
         waited = time.monotonic() - self._unclaimed_since
         if waited < START_AFTER and (self._tries or time.time() - begun < START_AFTER):
             return False
         self._unclaimed_since = time.monotonic()
         if self._tries < START_TRIES:
             self._tries += 1
+            if record.phases[-1].overdue(protocol.timestamp()):
+                self.store.add_event(self.run_id, "start", "handing over again", "looker")
             targets.get(record.spec.target).submit(record.spec, self.store)
             return True
         if self.store.take_claim(self.run_id, _identity()):
@@ -152,13 +168,13 @@ def look(
     """One look at a run, which judges it when nothing of it lives any more.
 
     :param may_start: start the run when whoever submitted it died before that.
-    :param patient: how to pause for two heartbeats, to look again where a machine that can't be seen from here isn't
-        heard: one look alone never gives a run up. May raise to stop.
+    :param patient: how to pause for two heartbeats, to look again where a supervisor isn't heard, or seems to hang in
+        a phase that took longer than it may: one look alone never gives a run up. May raise to stop.
     :raises RunNotFound: there is no such run.
     """
     watcher = Watcher(store, run_id)
     view = watcher.look(may_start)
-    if patient is not None and view.status == "NotResponding":
+    if patient is not None and not view.terminal and (view.overdue or view.status == "NotResponding"):
         patient(2 * protocol.HEARTBEAT_SECONDS + 1)
         view = watcher.look(may_start)
     return view

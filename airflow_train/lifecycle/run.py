@@ -12,7 +12,9 @@ from airflow_train.lifecycle import cancel as cancelling
 from airflow_train.lifecycle import observe, said, wait
 from airflow_train.lifecycle.child import ChildRun, children
 from airflow_train.lifecycle.follow import Follower, LogLine
+from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.runs import metrics
+from airflow_train.runs.phases import Phase
 from airflow_train.runs.status import Status
 from airflow_train.runs.verdict import Verdict
 from airflow_train.store import artifacts, layout, snapshots
@@ -77,6 +79,10 @@ class Run:
         """The status now; a run whose processes have died is judged by this call."""
         return observe.look(self._store, self.id).status
 
+    def get_phases(self) -> list[Phase]:
+        """What the run has waited for and waits for now: name, reason, since, until and limit of each phase."""
+        return list(observe.look(self._store, self.id).record.phases)
+
     def summary(self) -> RunSummary:
         """Status, times, last metrics and error."""
         observe.look(self._store, self.id)
@@ -98,14 +104,16 @@ class Run:
     ) -> Status:
         """Wait for the end; returns the status, which isn't terminal when `timeout` seconds have passed first.
 
-        :param show_output: print the lines of all ranks as they come.
+        :param show_output: print phases and the lines of all ranks as they come.
         :param wait_post_processing: has no effect: outputs are always waited for.
         :raises RunNotCompleted: the run ended as Failed or Canceled and `raise_on_error` is set; the class says why.
         """
         del wait_post_processing
-        follower = Follower(self._store, self.id)
+        follower, narrator = Follower(self._store, self.id), Narrator()
 
         def show(view: observe.View) -> None:
+            for words in narrator.news(view):
+                sys.stdout.write(f"{self.id}: {words}\n")
             for line in follower.drain() if view.terminal else follower.poll():
                 sys.stdout.write(f"[{line.rank}] {line.text}\n")
 

@@ -20,29 +20,38 @@ class Step(Enum):
     COLLECT = "the supervisor died: bring home what is there"
     JUDGE = "nothing lives any more"
     GIVE_UP = "nothing was heard from another machine for too long"
+    NOT_STARTED = "handing it over took longer than it may"
+    END = "its supervisor hangs in a phase that took longer than it may"
 
 
-def next_step(record: RunRecord, seen: Observation, age: float, watched: float) -> Step:
+def next_step(
+    record: RunRecord, seen: Observation, age: float, watched: float, overdue: bool = False
+) -> Step:
     """The next step.
 
     :param age: seconds between the time in the newest heartbeat and now, by clocks that may differ.
     :param watched: seconds for which this process itself has seen that same heartbeat.
+    :param overdue: has the present phase gone on for longer than it may?
     """
     if record.verdict is not None:
         return Step.DONE
     if record.claim is None:
-        return Step.CANCEL_UNSTARTED if record.cancel is not None else Step.START
+        if record.cancel is not None:
+            return Step.CANCEL_UNSTARTED
+        return Step.NOT_STARTED if overdue else Step.START
     if record.report is not None:
         return Step.JUDGE
     if seen.supervisor is True or seen.ranks is True:
-        return Step.WAIT
+        # a supervisor that does its work keeps the limits itself
+        return Step.END if overdue and silent(age, watched) else Step.WAIT
     if seen.supervisor is False:
         return Step.COLLECT
     return Step.GIVE_UP if silent(age, watched) else Step.WAIT
 
 
 def silent(age: float, watched: float) -> bool:
-    """Is a machine that can't be seen gone? Its clock alone never decides: this process has to have watched too."""
+    """Is a supervisor gone that can't be seen, or does one hang that can? Its clock alone never decides: this process
+    has to have watched too."""
     return age > protocol.LEASE_SECONDS and watched > 2 * protocol.HEARTBEAT_SECONDS
 
 

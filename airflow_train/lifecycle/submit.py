@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_train import definitions, targets
+from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
 from airflow_train.runs import git, ids
 from airflow_train.runs.spec import RunSpec
@@ -154,18 +154,25 @@ def _spec(
         job=checked.job,
         target=checked.resolved,
         snapshot=snapshot,
+        limits=_limits(),
         tags={**checked.job["tags"], **{str(key): str(value) for key, value in tags.items()}},
         properties={"ContentSnapshotId": str(snapshot["id"]), **properties},
         origin=origin,
     )
 
 
+def _limits() -> dict[str, float]:
+    """Longest durations of phases as they are configured here, in seconds."""
+    found = {name: config.get_number(f"{name}_limit") for name in protocol.LIMITED}
+    return {name: seconds for name, seconds in found.items() if seconds > 0}
+
+
 def _start(store: RunStore, spec: RunSpec) -> None:
     record = store.record(spec.run_id)
     if record.verdict is not None or record.claim is not None:
         return
-    if not record.events:
-        store.add_event(spec.run_id, "Starting", f"handing over to {spec.target['name']}", "submitter")
+    if not record.events or record.phases[-1].overdue(protocol.timestamp()):
+        store.add_event(spec.run_id, "start", f"handing over to {spec.target['name']}", "submitter")
     try:
         targets.get(spec.target).submit(spec, store)
     except InfrastructureFailure as error:

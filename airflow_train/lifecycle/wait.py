@@ -29,6 +29,7 @@ _ERRORS: dict[str, type[RunNotCompleted]] = {
     "out_of_memory": OutOfMemory,
     "time_limit": TimeLimitReached,
     "infrastructure": InfrastructureFailure,
+    "phase_limit": InfrastructureFailure,
     "lost": InfrastructureFailure,
 }
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_train.runs import phases
 from airflow_train.runs import status as statuses
+from airflow_train.runs.phases import Phase
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runs.status import Status
 
@@ -49,6 +51,19 @@ class RunRecord:
         if self.cancel is not None:
             return "CancelRequested"
         return statuses.latest(event["status"] for event in self.events)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What the run has waited for, and waits for now; the last one goes on until the verdict."""
+        longest = self.spec.job.get("max_run_duration_seconds")
+        limits = self.spec.limits if longest is None else {**self.spec.limits, "run": float(longest)}
+        ended = None if self.verdict is None else str(self.verdict["at"])
+        return phases.fold(self.events, self.spec.created, limits, ended)
+
+    @property
+    def phase(self) -> Phase | None:
+        """What the run waits for now; None when it has ended."""
+        return None if self.terminal else self.phases[-1]
 
     @property
     def terminal(self) -> bool:

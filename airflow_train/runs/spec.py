@@ -32,6 +32,8 @@ class RunSpec:
     properties: Mapping[str, str] = field(default_factory=dict)
     #: Who submitted: `kind` (airflow, cli, python) and what names the task there.
     origin: Mapping[str, Any] = field(default_factory=dict)
+    #: phase → longest duration in seconds; `job` holds that of the run itself.
+    limits: Mapping[str, float] = field(default_factory=dict)
     version: int = VERSION
 
     @property

@@ -44,6 +44,11 @@ def latest(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=_RANK.__getitem__, default="NotStarted")
 
 
+def position(status: Status) -> int:
+    """Where a status stands in the order of a run's life."""
+    return _RANK[status]
+
+
 def is_terminal(status: Status) -> bool:
     """Has the run ended?"""
     return status in TERMINAL

@@ -21,6 +21,7 @@ REASONS = (
     "script",  # a rank ended with an exit code or by a signal of its own making
     "out_of_memory",
     "time_limit",
+    "phase_limit",  # something else than the script took longer than it may
     "canceled",
     "could_not_start",  # the command can't be executed
     "infrastructure",  # killed from outside, supervisor or machine lost, outputs not collected
@@ -49,7 +50,7 @@ class Verdict:
     @property
     def retry_helps(self) -> bool:
         """Can the same run end differently?"""
-        return self.reason in ("infrastructure", "lost")
+        return self.reason in ("infrastructure", "lost", "phase_limit")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the store."""
@@ -90,6 +91,14 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
             f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
         )
         return replace(failed, reason="time_limit", message=message)
+    if stopped == protocol.STOP_PHASE_LIMIT and record.stop:
+        ended_well = complete and all(map(diagnosis.ended_well, exits.values()))
+        if record.stop["phase"] != "collect" or ended_well:
+            phase = next(
+                (one for one in record.phases if one.name == record.stop["phase"]), record.phases[-1]
+            )
+            message = phase.too_long(record.stop.get("detail", ""))
+            return replace(failed, reason="phase_limit", message=message)
     if stopped == protocol.STOP_LAUNCHER and record.stop:
         return replace(failed, message=f"The run was lost: {record.stop['detail']}.")
     if problem and not exits:

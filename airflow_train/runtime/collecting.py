@@ -12,8 +12,9 @@ import shutil
 from typing import Any, Callable, Iterator
 
 from airflow_train.runtime import protocol
+from airflow_train.runtime.phases import LimitPassed
 
-Tick = Callable[[], None]
+Tick = Callable[[str], None]
 
 #: Most bytes of one file that one `LogMirror.sync` copies, so that a runaway log delays nothing else.
 PIECE = 32 << 20
@@ -96,18 +97,19 @@ def collect(work: str, files: str, tick: Tick) -> dict[str, Any]:
     links show is kept as files; a link to a folder outside the working directory is left behind. Where `outputs` itself
     is a link to elsewhere, its files are copied and stay.
 
+    :param tick: told how far it has come; when it raises `LimitPassed`, the rest stays behind as a problem.
     :returns: `outputs`, the number of files kept; `conflicts`, the names of second versions; `left`, what stayed behind
-        and why, one half sentence each; `problems`, what could not be kept, likewise.
+        and why, one half sentence each; `problems`, what could not be kept, likewise; `in_time`, whether `tick` let it
+        come to its end.
     """
-    kept = _Kept(work, files)
-    for links in (True, False):  # links first, while all that they show is still there
-        for path in list(_entries(kept.root, links)):
-            try:
-                kept.take(path)
-            except OSError as error:
-                kept.problems.append("%s: %s" % (os.path.relpath(path, work), error.strerror or error))
-            tick()
-    return {"outputs": kept.count, "conflicts": kept.conflicts, "left": kept.left, "problems": kept.problems}
+    kept, in_time = _Kept(work, files), True
+    try:
+        kept.take_all(tick)
+    except LimitPassed as passed:
+        in_time = False
+        kept.problems.append(str(passed))
+    found = {"outputs": kept.count, "conflicts": kept.conflicts, "left": kept.left}
+    return {**found, "problems": kept.problems, "in_time": in_time}
 
 
 def _entries(root: str, links: bool) -> Iterator[str]:
@@ -135,6 +137,17 @@ class _Kept:
 
     def _inside(self, path: str) -> bool:
         return path == self.work or path.startswith(self.work + os.sep)
+
+    def take_all(self, tick: Tick) -> None:
+        """Keep everything; :raises LimitPassed: `tick` has."""
+        for links in (True, False):  # links first, while all that they show is still there
+            for path in list(_entries(self.root, links)):
+                try:
+                    self.take(path)
+                except OSError as error:
+                    name = os.path.relpath(path, os.path.dirname(self.root))
+                    self.problems.append("%s: %s" % (name, error.strerror or error))
+                tick("%d files so far" % self.count)
 
     def take(self, path: str) -> None:
         """Keep one file, empty folder or link."""

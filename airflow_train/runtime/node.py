@@ -3,7 +3,7 @@
 It belongs to nobody: whoever submitted the run may die, and it goes on. Whoever looks for the run finds everything in
 the run's folder. The order of the files is the order of the phases:
 
-    claim → (heartbeat …) → events: Preparing, Running → ranks/N/start, exit → (stop) → events: Finalizing → report
+    claim → (heartbeat …) → events: stage, meet, run → ranks/N/start, exit → (stop) → event: collect → report
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Iterator
 
-from airflow_train.runtime import collecting, forked, processes, protocol, records, staging
+from airflow_train.runtime import collecting, forked, phases, processes, protocol, records, staging
 
 if TYPE_CHECKING:
     from airflow_train.runtime.mpirun import MpirunRanks
@@ -67,6 +67,7 @@ class Node:
         self.work: str = launch["work_folder"]
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
+        self.phases = phases.Phases(launch.get("limits") or {}, self._event)
         self.ranks = _ranks(launch)
         self.mirror = collecting.LogMirror(
             os.path.join(self.work, protocol.LOGS_FOLDER),
@@ -83,13 +84,7 @@ class Node:
         """All phases."""
         self.heartbeat()
         if not self._canceled():
-            try:
-                self._event("Preparing", "laying out the code")
-                count = staging.stage(self.launch["snapshot"], self.work, self.heartbeat)
-                print(protocol.timestamp(), "staged %d files in %s" % (count, self.work), flush=True)
-            except (OSError, ValueError) as error:
-                self.error = "the code could not be staged: %s" % error
-            if self.error is None and not self._canceled():
+            if self._stage() and not self._canceled():
                 try:
                     self._start_ranks()
                 except OSError as error:
@@ -99,15 +94,31 @@ class Node:
             self._stop_record(protocol.STOP_CANCEL)
         self.collect()
 
+    def _stage(self) -> bool:
+        self.phases.enter("stage", "laying out the code")
+        try:
+            count = staging.stage(self.launch["snapshot"], self.work, self._tick)
+            print(protocol.timestamp(), "staged %d files in %s" % (count, self.work), flush=True)
+        except phases.LimitPassed:
+            self._stop_record(protocol.STOP_PHASE_LIMIT, phase="stage")
+            return False
+        except (OSError, ValueError) as error:
+            self.error = "the code could not be staged: %s" % error
+        return self.error is None
+
+    def _tick(self, done: str) -> None:
+        self.heartbeat()
+        self.phases.check(done)
+
     def _canceled(self) -> bool:
         return any(
             os.path.exists(os.path.join(self.run_folder, name))
             for name in (protocol.CANCEL_FILE, protocol.VERDICT_FILE)
         )
 
-    def _event(self, status: str, reason: str) -> None:
+    def _event(self, phase: str, reason: str) -> None:
         with _tolerated("event"):
-            records.append_event(self.run_folder, status, reason)
+            records.append_event(self.run_folder, phase, reason)
 
     def heartbeat(self) -> None:
         """Say that this node lives, if it is time to."""
@@ -129,7 +140,11 @@ class Node:
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        self._event("Running", "")
+        count = len(self.launch["ranks"])
+        if count > 1 or self.launch["mpirun"]:
+            self.phases.enter("meet", "waiting for %d ranks to start" % count)
+        else:
+            self.phases.enter("run", "")
         with free_ports(self.launch["ports"]) as ports:
             pass  # given back now, for the script to take
         self.ranks.start(ports)
@@ -137,15 +152,25 @@ class Node:
     def _watch(self) -> None:
         next_look = 0.0
         while self.ranks.left():
-            if select.select([self._wakeup, *self.ranks.sources()], [], [], LOOK)[0]:
+            pause = LOOK / 10 if self.phases.name == "meet" else LOOK
+            if select.select([self._wakeup, *self.ranks.sources()], [], [], pause)[0]:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
             self._reap()
+            if self.phases.name == "meet" and self._started() == len(self.launch["ranks"]):
+                self.phases.enter("run", "")
             if time.monotonic() >= next_look and self.ranks.left():
                 next_look = time.monotonic() + LOOK
                 self.heartbeat()
                 self.mirror.sync()
                 self._look()
+
+    def _started(self) -> int:
+        """How many ranks have started."""
+        folders = [
+            os.path.join(self.run_folder, protocol.rank_folder(one["rank"])) for one in self.launch["ranks"]
+        ]
+        return sum(os.path.exists(os.path.join(folder, "start.json")) for folder in folders)
 
     def _look(self) -> None:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
@@ -158,6 +183,9 @@ class Node:
             self._stop(protocol.STOP_CANCEL)
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
+        elif self.phases.name == "meet" and self.phases.passed():
+            met = "%d of %d ranks had started" % (self._started(), len(self.launch["ranks"]))
+            self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.ranks.tell(b"K")
             self._kill_at = time.monotonic() + 2.0
@@ -211,10 +239,12 @@ class Node:
         """Bring logs and outputs home, leave the report, clear the working directory."""
         self.ranks.close()
         processes.end_descendants()
-        self._event("Finalizing", "collecting outputs")
+        self.phases.enter("collect", "collecting outputs")
         self.mirror.sync(whole=True)
         files = os.path.join(self.run_folder, protocol.FILES_FOLDER)
-        result = collecting.collect(self.work, files, self.heartbeat)
+        result = collecting.collect(self.work, files, self._tick)
+        if not result.pop("in_time"):
+            self._stop_record(protocol.STOP_PHASE_LIMIT, phase="collect")
         problems = result.pop("problems")
         if problems:
             more = ", and %d more" % (len(problems) - 1) if len(problems) > 1 else ""

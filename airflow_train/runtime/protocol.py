@@ -6,14 +6,15 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "ports", "grace_seconds",
-                         "max_run_duration_seconds", "mpirun", "retry", "ranks": [{"rank", "node", "serves",
-                         "environment"}]}:
-                         what the supervisor has to do; holds no secret. `mpirun` is the command line that starts the
-                         rank wrappers, or null when the supervisor does; `retry` is null or {"times",
-                         "terminal_exit_codes"}: a script that fails is started again by its wrapper
+                         "max_run_duration_seconds", "limits", "mpirun", "retry",
+                         "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         what the supervisor has to do; holds no secret. `limits` are seconds per phase; `mpirun` is the
+                         command line that starts the rank wrappers, or null when the supervisor does; `retry` is null
+                         or {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
-    node_0/stop.json     {"at", "reason", "rank"?, "detail"?}: why the supervisor ended ranks before their time
+    node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
+                         hanging, ended ranks before their time
     node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity of the first try}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
@@ -23,7 +24,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
     cancel.json          {"at", "by", "reason"}: somebody wants the run to stop
-    events/0001.json     {"at", "status", "reason", "by"}
+    events/0001.json     {"at", "status", "phase", "reason", "by"}: what the run waits for, one of `PHASES`; the same
+                         phase again says how far it has come. Written by whoever knows: submitter, supervisor, target
 """
 
 from __future__ import annotations
@@ -36,6 +38,20 @@ PROTOCOL = 1
 HEARTBEAT_SECONDS = 5.0
 #: A supervisor on another machine counts as gone when its heartbeat is older than this.
 LEASE_SECONDS = 30.0
+#: What a run waits for → the status that people see meanwhile, in the order of a run's life.
+PHASES = {
+    "start": "Starting",
+    "queue": "Queued",
+    "schedule": "Queued",
+    "pull": "Preparing",
+    "build": "Preparing",
+    "stage": "Preparing",
+    "meet": "Preparing",
+    "run": "Running",
+    "collect": "Finalizing",
+}
+#: Phases whose longest duration is an option, `<phase>_limit`; that of `run` is the definition's.
+LIMITED = ("start", "stage", "meet", "collect")
 #: Lines of output that an exit record keeps.
 LAST_LINES = 20
 
@@ -84,6 +100,8 @@ TEMPORARY = ".airflow-train-tmp-"
 STOP_CANCEL = "cancel"
 STOP_TIME_LIMIT = "time_limit"
 STOP_RANK_FAILED = "rank_failed"
+#: A phase took longer than it may; `phase` names it, `detail` says how far it had come.
+STOP_PHASE_LIMIT = "phase_limit"
 STOP_JUDGED = "judged"
 #: mpirun ended while ranks were running; `detail` says how.
 STOP_LAUNCHER = "launcher"

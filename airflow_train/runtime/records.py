@@ -47,12 +47,13 @@ def read(path: str) -> dict[str, Any] | None:
     return value
 
 
-def append_event(run_folder: str, status: str, reason: str) -> None:
-    """Take the next number of `events/` for a change of status."""
+def append_event(run_folder: str, phase: str, reason: str) -> None:
+    """Take the next number of `events/` for what the run waits for now, one of `protocol.PHASES`."""
     folder = os.path.join(run_folder, protocol.EVENTS_FOLDER)
     os.makedirs(folder, exist_ok=True)
     number = 1 + max((int(n[:-5]) for n in os.listdir(folder) if n.endswith(".json")), default=0)
-    event = {"at": protocol.timestamp(), "status": status, "reason": reason, "by": "node"}
+    status = protocol.PHASES[phase]
+    event = {"at": protocol.timestamp(), "status": status, "phase": phase, "reason": reason, "by": "node"}
     while not create(os.path.join(folder, "%04d.json" % number), event):
         number += 1
 

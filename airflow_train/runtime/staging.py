@@ -8,13 +8,14 @@ import os
 import shutil
 from typing import Callable
 
-Tick = Callable[[], None]
+Tick = Callable[[str], None]
 
 
 def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
     """Lay a snapshot out in a fresh working directory; returns the number of files.
 
     :param snapshot: paths of the `manifest` and of the folder of `blobs`; an empty dict stages nothing.
+    :param tick: told now and then how far it has come; may raise.
     :raises ValueError: a blob doesn't have the content that the manifest names.
     """
     shutil.rmtree(work, ignore_errors=True)
@@ -37,8 +38,8 @@ def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
             _copy_blob(os.path.join(snapshot["blobs"], digest[:2], digest), target, digest)
             os.chmod(target, entry[2])
             count += 1
-            if count % 100 == 0:
-                tick()
+            if count % 20 == 0 or entry[3] > 1 << 20:
+                tick("%d files so far" % count)
     for entry in reversed(folders):
         os.chmod(os.path.join(work, entry[0]), entry[2] | 0o700)
     return count

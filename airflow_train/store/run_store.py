@@ -160,9 +160,10 @@ class RunStore:
         newest = self.newest_owner(run_id)
         return str(newest["owner"]) if newest else None
 
-    def add_event(self, run_id: str, status: Status, reason: str, by: str) -> None:
-        """Write down that a run has come to `status`."""
-        event = {"at": protocol.timestamp(), "status": status, "reason": reason, "by": by}
+    def add_event(self, run_id: str, phase: str, reason: str, by: str) -> None:
+        """Write down what a run waits for now, one of `protocol.PHASES`, and why."""
+        status = protocol.PHASES[phase]
+        event = {"at": protocol.timestamp(), "status": status, "phase": phase, "reason": reason, "by": by}
         self._append(layout.events(run_id), event)
 
     def ask_cancel(self, run_id: str, by: str, reason: str) -> bool:
@@ -173,6 +174,17 @@ class RunStore:
     def cancel_asked(self, run_id: str) -> bool:
         """Has anybody asked for the run to stop?"""
         return self.files.exists(layout.cancel(run_id))
+
+    def stop(self, run_id: str, phase: str) -> bool:
+        """Leave word that a run is ended because a phase took longer than it may; False when it is being ended."""
+        reason = protocol.STOP_TIME_LIMIT if phase == "run" else protocol.STOP_PHASE_LIMIT
+        stop = {
+            "at": protocol.timestamp(),
+            "reason": reason,
+            "phase": phase,
+            "detail": "its supervisor was hanging",
+        }
+        return self.files.create_json(layout.stop(run_id), stop)
 
     def take_claim(self, run_id: str, who: Mapping[str, Any]) -> bool:
         """Take the one right to start a run's ranks; used by cancel so that nobody else can start them."""

@@ -7,8 +7,11 @@
 5. `observe` tells what lives. What can't be seen is None, never False: unseen is not dead.
 6. The verdict isn't the target's business; exit records are.
 7. `collect` can be called again after a kill, by anybody, when nothing of the run lives any more.
-8. After `sweep` nothing of the run is left on the backend but what the store holds.
-9. `outputs/` and logs come back after success, failure and cancel alike.
+8. `end` kills what lives of a run at once, when its supervisor doesn't do its work any more. Can be called again.
+9. After `sweep` nothing of the run is left on the backend but what the store holds.
+10. `outputs/` and logs come back after success, failure and cancel alike.
+11. What a run waits for before its supervisor can speak is said by the target, in events of the phases `queue`,
+    `schedule`, `pull` and `build` (`runtime/protocol.py`).
 """
 
 from __future__ import annotations
@@ -70,6 +73,10 @@ class Target(Protocol):
 
     def collect(self, record: RunRecord, store: RunStore) -> None:
         """Bring logs and outputs home in place of a supervisor that died."""
+        ...
+
+    def end(self, record: RunRecord, store: RunStore) -> None:
+        """Kill what lives of the run, and return when that is so."""
         ...
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
 from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.lifecycle.observe import View
 from airflow_train.lifecycle.submit import submit
 from airflow_train.runs.verdict import Verdict
@@ -107,13 +108,11 @@ def follow(
     :raises Killed: the task was told to end.
     """
     live = LiveLog(store, run_id, lines=int(config.get_number("log_lines")), since=since)
-    told: list[str] = []
+    narrator = Narrator()
 
     def show(view: View) -> None:
-        words = f"Run {run_id} is {view.status}" + (f": {view.record.reason}" if view.record.reason else "")
-        if not view.terminal and words not in told[-1:]:
-            told.append(words)
-            log.info("%s", words)
+        for words in narrator.news(view):
+            log.info("Run %s is %s", run_id, words)
         live.show(view)
 
     view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=switch.pause)

@@ -33,9 +33,9 @@ def poke(
         store = open_store(uri)
         view = observe.look(store, run_id, may_start=True, patient=pause)
         _own(store, view, context)
-        log.info(
-            "Run %s is %s%s", run_id, view.status, f": {view.record.reason}" if view.record.reason else ""
-        )
+        phase, reason = view.record.phase, view.record.reason
+        about = f", {phase.words()}, since {phase.since}" if phase else f": {reason}" if reason else ""
+        log.info("Run %s is %s%s", run_id, view.status, about)
         if not view.terminal:
             return None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,25 @@ def test_show_has_the_keys_of_run_and_more(cli: Any, failed: str) -> None:
     people = cli("runs", "show", failed)
     assert people.code == 0
     assert "the data is bad" in people.out
+
+
+def test_show_names_the_present_phase_its_limit_and_all_that_have_been(
+    cli: Any, define: Callable[..., str], trained: str
+) -> None:
+    path = define("waits_for_file", script_params={"/nowhere": ""}, max_run_duration_seconds=600)
+    run_id = cli("run", path, "--detach").out.strip()
+    assert [one["name"] for one in cli("runs", "show", trained, "--json").data["phases"]] == [
+        *("start", "stage", "run", "collect"),
+    ]
+    deadline = time.monotonic() + 20
+    while (now := cli("runs", "show", run_id, "--json").data["phase"])["name"] != "run":
+        assert time.monotonic() < deadline
+    shown = cli("runs", "show", run_id).out
+    cli("runs", "cancel", run_id)
+
+    assert (now["limit"], now["until"]) == (600.0, None)
+    assert re.search(r"^phase +run \(limit 600 s\), since 20", shown, re.MULTILINE)
+    assert re.search(r"^stage +20\S+ +\d+\.\d s +3600 s +laying out the code", shown, re.MULTILINE)
 
 
 def test_an_unknown_run_is_answered_with_the_nearest(cli: Any, trained: str) -> None:

@@ -24,7 +24,9 @@ def files(tmp_path: Path) -> Path:
 
 
 def collected(work: Path, files: Path) -> dict[str, Any]:
-    return collecting.collect(str(work), str(files), lambda: None)
+    found = collecting.collect(str(work), str(files), lambda _: None)
+    assert found.pop("in_time")
+    return found
 
 
 def contents(folder: Path) -> dict[str, str]:

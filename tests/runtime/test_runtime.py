@@ -102,7 +102,7 @@ def test_a_record_is_made_once_and_never_half(tmp_path: Path) -> None:
 def test_events_of_two_writers_get_two_numbers(tmp_path: Path) -> None:
     code = (
         "import sys; from airflow_train.runtime import records\n"
-        "for n in range(20): records.append_event(sys.argv[1], 'Running', '')"
+        "for n in range(20): records.append_event(sys.argv[1], 'run', '')"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
 
@@ -214,7 +214,7 @@ def test_modes_links_and_empty_folders_are_staged(tmp_path: Path) -> None:
     manifest = tmp_path / "m.json"
     entries = [["bin", "d", 0o755], ["empty", "d", 0o700], ["to", "l", "bin"]]
     manifest.write_text(json.dumps({"format": 1, "entries": entries}))
-    count = staging.stage({"manifest": str(manifest), "blobs": ""}, str(tmp_path / "work"), lambda: None)
+    count = staging.stage({"manifest": str(manifest), "blobs": ""}, str(tmp_path / "work"), lambda _: None)
 
     assert count == 0
     assert os.readlink(tmp_path / "work" / "to") == "bin"

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +300,21 @@ def test_an_mpirun_that_starts_nothing_is_named(
 
     assert said["status"] == "Failed"
     assert "exited with code 5 with 0 of 4 ranks started and 0 running" in said["message"]
+
+
+def test_an_mpirun_whose_ranks_never_start_meets_the_limit_of_that_phase(
+    lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
+) -> None:
+    stand_in('[ "$1" = --version ] && exec $mpirun --version\nexec sleep 1000')
+    spec = replace(lab.spec("mark('ran')", **job), limits={"meet": 0.3})
+    lab.submit(spec)
+    said = verdict(lab, lab.wait(spec.run_id))
+
+    assert said["reason"] == "phase_limit"
+    assert said["message"].startswith(
+        "Phase meet (waiting for 4 ranks to start) took longer than its limit of 0.3 s"
+    )
+    assert "0 of 4 ranks had started" in said["message"]
 
 
 @pytest.mark.parametrize("version", ["HYDRA build details:", "mpirun (Open MPI) 3.1.2"])

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runtime import protocol
 
+#: Seconds that ranks have to end by themselves when their supervisor was killed.
+LAST_WORDS = 3.0
 
-def start(argv: Sequence[str], log: Path) -> None:
+
+def start(argv: Sequence[str], log: Path, limit: float | None = None) -> None:
     """Start a supervisor, which detaches itself at once; its words go to `log`.
 
+    :param limit: seconds that this may take.
     :raises InfrastructureFailure: it can't be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as words:
-            code = _call(argv, words)
+            code = _call(argv, words, limit)
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureFailure(
+            f"the supervisor {argv[0]} did not begin within {limit:g} s; look at this machine, or raise "
+            "[train] start_limit."
+        ) from error
     except OSError as error:
         raise InfrastructureFailure(
             f"the supervisor {argv[0]} could not be started: {error.strerror}."
@@ -32,10 +42,10 @@ def start(argv: Sequence[str], log: Path) -> None:
         raise InfrastructureFailure(f"the supervisor ended at once with code {code}: {_last_line(log)}")
 
 
-def _call(argv: Sequence[str], words: BinaryIO) -> int:
+def _call(argv: Sequence[str], words: BinaryIO, limit: float | None) -> int:
     # any process of this user can read the supervisor's environment, the script too
     environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
-    return subprocess.call(
+    process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=words,
@@ -44,6 +54,17 @@ def _call(argv: Sequence[str], words: BinaryIO) -> int:
         env=environment,
         start_new_session=True,
     )
+    left = limit
+    if limit is not None and hasattr(os, "pidfd_open"):  # `wait` with a limit dozes for up to 50 ms
+        descriptor = os.pidfd_open(process.pid)
+        select.select([descriptor], [], [], limit)
+        os.close(descriptor)
+        left = 0
+    try:
+        return process.wait(left)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
 
 
 def _last_line(log: Path) -> str:
@@ -51,17 +72,37 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else f"it said nothing in {log}."
 
 
-def collect(argv: Sequence[str], log: Path) -> None:
+def collect(argv: Sequence[str], log: Path, limit: float | None = None) -> None:
     """Collect in place of a dead supervisor and wait for the end of it.
 
+    :param limit: seconds that this may take.
     :raises InfrastructureFailure: it failed; the working directory is kept.
     """
-    with log.open("ab") as words:
-        code = _call(argv, words)
+    try:
+        with log.open("ab") as words:
+            code = _call(argv, words, limit)
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureFailure(
+            f"what the run left could not be collected within {limit:g} s; raise [train] collect_limit"
+        ) from error
     if code:
         raise InfrastructureFailure(
             f"what the run left could not be collected (code {code}): {_last_line(log)}"
         )
+
+
+def kill(who: Mapping[str, Any]) -> None:
+    """KILL the process of an identity, if it lives on this machine."""
+    if who and protocol.alive(dict(who)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(int(who["pid"]), signal.SIGKILL)
+
+
+def wait_for_end(processes: Sequence[Mapping[str, Any]]) -> None:
+    """Wait until none of these lives, for `LAST_WORDS` at most."""
+    deadline = time.monotonic() + LAST_WORDS
+    while time.monotonic() < deadline and any(protocol.alive(dict(one)) for one in processes):
+        time.sleep(0.02)
 
 
 def end_leftovers(run_id: str, patience: float = 5.0) -> int:

@@ -79,6 +79,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "ports": ports,
         "grace_seconds": job["grace_seconds"],
         "max_run_duration_seconds": job["max_run_duration_seconds"],
+        "limits": dict(spec.limits),
     }
     return LocalPlan((*runtime, "node", launch_file), launch)
 

@@ -124,7 +124,7 @@ class LocalTarget:
         bundle.install(store)
         made = self.plan(spec, store)
         store.files.create_json(layout.launch(spec.run_id), dict(made.launch))
-        engine.start(made.supervisor, self._node_log(spec.run_id, store))
+        engine.start(made.supervisor, self._node_log(spec.run_id, store), spec.limits.get("start"))
 
     def _node_log(self, run_id: str, store: RunStore) -> Path:
         return Path(self._path(store, layout.run(run_id))) / protocol.node_log(0)
@@ -142,7 +142,17 @@ class LocalTarget:
         archive, _ = bundle.names()
         launch = self._path(store, layout.launch(record.run_id))
         argv = [sys.executable, "-I", "-S", "-B", self._path(store, archive), "collect", launch]
-        engine.collect(argv, self._node_log(record.run_id, store))
+        engine.collect(argv, self._node_log(record.run_id, store), record.spec.limits.get("collect"))
+
+    def end(self, record: RunRecord, store: RunStore) -> None:
+        """Kill the supervisor; its ranks end by themselves, those that don't are killed."""
+        del store
+        engine.kill(record.claim or {})
+        processes = [dict(one[part]) for one in record.starts.values() for part in ("script", "wrapper")]
+        engine.wait_for_end(processes)
+        for one in processes:
+            engine.kill(one)
+        engine.end_leftovers(record.run_id)
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
         """Remove half-written files that killed processes left, and a working directory that holds nothing new."""

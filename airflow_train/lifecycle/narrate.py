@@ -1,0 +1,34 @@
+"""What is new about a run since the last look, in words for a terminal or a task log."""
+
+from __future__ import annotations
+
+from airflow_train.lifecycle.observe import View
+from airflow_train.runs.phases import Phase
+
+
+class Narrator:
+    """Remembers what it has told."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], str] = {}
+        self._status = ""
+
+    def news(self, view: View) -> list[str]:
+        """Half a sentence for every phase that has begun or says more, then for a status that no phase explains."""
+        found = [
+            f"{phase.status}, {phase.words()}"
+            for phase in view.record.phases
+            if view.record.events and self._is_new(phase)
+        ]
+        explained = any(view.status == phase.status for phase in view.record.phases)
+        if not view.terminal and view.status != self._status and not explained:
+            found.append(view.status + (f": {view.record.reason}" if view.record.reason else ""))
+        self._status = view.status
+        return found
+
+    def _is_new(self, phase: Phase) -> bool:
+        key = (phase.name, phase.since)
+        if self._told.get(key) == phase.reason:
+            return False
+        self._told[key] = phase.reason
+        return True
