@@ -146,7 +146,7 @@ class EstimatorOperator(BaseOperator):
     def _plain(self, estimator: Any) -> Any:
         from airflow_train.tasks import plain
 
-        return plain.at_parse(estimator, plain.folder_of(self.get_dag()))
+        return plain.at_parse(estimator, plain.folder_at_parse(self.get_dag()))
 
     def _check_arguments(self) -> None:
         from airflow_train.exceptions import DefinitionError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ __all__ = [
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "default_deferrable",
+    "parsed_file",
     "task_states",
     "triggers_hear_kills",
     "unmapped",
@@ -54,6 +56,17 @@ def default_deferrable() -> bool:
 def unmapped(operator: object) -> bool:
     """Is this the operator of one mapped task, made when the task runs, and not while the DAG file is parsed?"""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
+def parsed_file() -> str | None:
+    """The DAG file that Airflow is reading; None when a file is imported by others.
+
+    A DAG that a library makes (dag-factory) has the library's file as its `fileloc` until the whole file is read.
+    """
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    name = getattr(DagContext, "current_autoregister_module_name", None)
+    return getattr(sys.modules.get(name), "__file__", None) if name else None
 
 
 def task_states(

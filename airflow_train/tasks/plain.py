@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_train import definitions
 from airflow_train.exceptions import DefinitionError
+from airflow_train.tasks import compat
 
 _TEMPLATE = ("{{", "{%")
 
@@ -21,6 +22,12 @@ def folder_of(dag: Any) -> Path | None:
     """The folder of a DAG's file, where relative paths of its definitions start; None while nobody knows."""
     place = getattr(dag, "fileloc", None)
     return Path(place).absolute().parent if place else None
+
+
+def folder_at_parse(dag: Any) -> Path | None:
+    """The same while DAG files are read, when a DAG's own word is its maker's file, which may be a library."""
+    place = compat.parsed_file()
+    return Path(place).absolute().parent if place else folder_of(dag)
 
 
 def at_parse(estimator: Any, base: Path | None) -> Any:

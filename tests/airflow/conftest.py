@@ -56,6 +56,7 @@ def _settings(home: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(home / "cache"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DAG_FACTORY__ENABLE_TELEMETRY": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         # no file of a test's DAG is ever skipped because it doesn't speak of DAGs

@@ -54,6 +54,19 @@ def test_estimator_from_yaml(example: Callable[[str], Any], run_dag: Run, store:
     assert store.spec(run.run_id).job["arguments"][-1] == "0.002"
 
 
+def test_retrain_on_schedule(example: Callable[[str], Any], run_dag: Run) -> None:
+    from airflow_train import Model
+
+    dag = example("retrain_on_schedule")
+    assert run_dag(dag).state == "success"
+    assert not Model("digits").tags["data"].startswith("{")
+    train = dag.get_task("train")
+    train.estimator["script_params"], train.retries = {"--c": "no number"}, 0
+    failed = run_dag(dag)
+    assert failed.states() == {"train": "failed", "register": "upstream_failed"}
+    assert Model("digits").version == 1
+
+
 @pytest.mark.mpi
 def test_mpi_on_one_machine(
     example: Callable[[str], Any],
