@@ -14,7 +14,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
-ENGINE_MARKERS = ("airflow_live", "docker", "kubernetes", "mpi", "nbconvert", "python38", "s3")
+ENGINE_MARKERS = ("airflow_live", "cgroups", "docker", "kubernetes", "mpi", "nbconvert", "python38", "s3")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,6 +92,17 @@ def python38() -> str:
         if _is_python38(candidate):
             return candidate
     pytest.skip("no Python 3.8: neither PYTHON38, python3.8 on PATH, pyenv's nor uv's")
+
+
+@pytest.fixture(scope="session")
+def cgroups() -> None:
+    """Control groups that a run's memory limit can be held by. Mark the test `cgroups`."""
+    from airflow_train.runtime import cgroups
+
+    try:
+        cgroups.find("airflow-train-tests", 1 << 20)
+    except cgroups.NotHeld as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture(scope="session")

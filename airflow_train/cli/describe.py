@@ -65,6 +65,7 @@ def in_full(store: RunStore, view: View) -> dict[str, Any]:
         "events": [dict(event) for event in record.events],
         "cancel": record.cancel,
         "ranks": [dict(record.exits.get(rank) or {"rank": rank, **start}) for rank, start in _ranks(view)],
+        "memory": (record.report or {}).get("memory"),
         "verdict": record.verdict,
     }
 
@@ -92,6 +93,7 @@ def print_in_full(store: RunStore, view: View) -> None:
             ("metrics", screen.pairs(facts["metrics"])),
             ("tags", screen.pairs(facts["tags"])),
             ("properties", screen.pairs(facts["properties"])),
+            ("memory", _memory(facts["memory"])),
             ("outputs", facts["outputs_uri"]),
             ("logs", facts["logs_uri"]),
         ]
@@ -123,8 +125,17 @@ def _phase_row(one: Phase) -> tuple[object, ...]:
     return one.name, one.since, duration(one.since, one.until or protocol.timestamp()), limit, one.reason
 
 
+def _memory(used: dict[str, Any] | None) -> str:
+    """The most that a node held, and its limit; empty where none was asked for."""
+    if used is None:
+        return ""
+    peaks = [peak for peak in used["peak_bytes"].values() if peak is not None]
+    limit = f"limit {protocol.size(used['limit_bytes'])} for each node"
+    return f"at most {screen.size(max(peaks))}, {limit}" if peaks else f"{limit}, not enforced"
+
+
 def _rank_row(one: dict[str, Any]) -> tuple[object, ...]:
-    memory = one.get("max_rss_bytes")
+    memory = (one.get("memory") or {}).get("peak_bytes") or one.get("max_rss_bytes")
     code = one.get("code")
     return (
         one["rank"],

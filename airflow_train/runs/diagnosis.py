@@ -1,7 +1,7 @@
 """Why a run failed: which rank was first, and what its exit record says in words.
 
-Evidence from outside (a signal that nobody here sent) beats the script's own exception, which beats a bare exit code;
-ranks that were stopped because another had failed are no causes.
+Evidence from outside (want of memory, a signal that nobody here sent) beats the script's own exception, which beats a
+bare exit code; ranks that were stopped because another had failed are no causes.
 """
 
 from __future__ import annotations
@@ -43,9 +43,13 @@ _SIGNAL_WORDS = {
 def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
     """The exit record that explains the failure; None when every rank said 0 or was only stopped.
 
-    The supervisor noted which rank it saw failing first; else the first that ended by its own doing counts.
+    Want of memory comes before all, also in a rank that only waited for a process it had lost. Else the supervisor
+    noted which rank it saw failing first; else the first that ended by its own doing counts.
     """
     failed = [one for one in exits if not ended_well(one)]
+    starved = [one for one in failed if lost_memory(one)]
+    if starved:
+        return min(starved, key=lambda one: (one["stopped_by"] is not None, str(one["ended"])))
     if stop is not None and stop["reason"] == protocol.STOP_RANK_FAILED:
         named = [one for one in failed if one["rank"] == stop.get("rank")]
         if named:
@@ -60,6 +64,11 @@ def ended_well(exit_record: Json) -> bool:
     return bool(stopped_by == protocol.SERVED or (exit_record["code"] == 0 and stopped_by not in _LOST))
 
 
+def lost_memory(exit_record: Json) -> bool:
+    """Has the kernel killed a process of this rank for want of memory?"""
+    return bool((exit_record.get("memory") or {}).get("oom_kills"))
+
+
 def signal_name(number: int) -> str:
     """`SIGSEGV (segmentation fault)` for 11."""
     try:
@@ -72,6 +81,8 @@ def signal_name(number: int) -> str:
 
 def reason(cause: Json) -> str:
     """Reason of the verdict (`verdict.REASONS`) for an exit record."""
+    if lost_memory(cause):
+        return "out_of_memory" if cause["memory"]["at_limit"] else "infrastructure"
     if cause["could_not_start"]:
         return "could_not_start"
     if cause["stopped_by"] == protocol.WRAPPER_KILLED:
@@ -85,10 +96,16 @@ def reason(cause: Json) -> str:
 def sentence(cause: Json, world_size: int) -> str:
     """What happened to that rank, in one paragraph."""
     who = f"Rank {cause['rank']} of {world_size} (node {cause['node']})" if world_size > 1 else "The script"
+    if lost_memory(cause):
+        return f"{who} ran out of memory: {_want_of_memory(cause, world_size)}."
     if cause["could_not_start"]:
         return f"{who} could not be started: {cause['could_not_start']}."
     if cause["stopped_by"] == protocol.WRAPPER_KILLED:
         return f"{who} ended because its wrapper process was killed from outside."
+    return f"{who} {_ending(cause)}."
+
+
+def _ending(cause: Json) -> str:
     how = (
         f"was ended by {signal_name(cause['signal'])}"
         if cause["signal"]
@@ -98,7 +115,25 @@ def sentence(cause: Json, world_size: int) -> str:
         how += f" after {retries} {'retry' if retries == 1 else 'retries'}"
     error = cause["exception"]
     if not error:
-        return f"{who} {how}."
+        return how
     text = f"{error['type']}: {error['message']}" if error["message"] else str(error["type"])
     place = f" ({error['place']})" if error.get("place") else ""
-    return f"{who} {how}: {text}{place}."
+    return f"{how}: {text}{place}"
+
+
+def _want_of_memory(cause: Json, world_size: int) -> str:
+    memory, shared = cause["memory"], world_size > 1
+    whose = "its node's" if shared else "its"
+    limit = f"{whose} limit of {protocol.size(memory['limit_bytes'])} (memory)"
+    where = f"at {limit}" if memory["at_limit"] else f"because the machine had none left, below {limit}"
+    if shared and memory["peak_bytes"]:
+        where += f", of which it held {_mebibytes(memory['peak_bytes'])}"
+    if cause["stopped_by"] is not None:
+        return f"a process of it was killed {where}, and the rank was stopped later"
+    if cause["signal"] == signals.SIGKILL:
+        return f"it was killed {where}"
+    return f"a process of it was killed {where}, and the rank {_ending(cause)}"
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / (1 << 20):.0f} MiB"

@@ -90,7 +90,7 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
         message = (
             f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
         )
-        return replace(failed, reason="time_limit", message=message)
+        return replace(failed, reason="time_limit", message=message + _starved(record))
     if stopped == protocol.STOP_PHASE_LIMIT and record.stop:
         ended_well = complete and all(map(diagnosis.ended_well, exits.values()))
         if record.stop["phase"] != "collect" or ended_well:
@@ -116,7 +116,7 @@ def _failed(failed: Verdict, record: RunRecord, lost: str | None) -> Verdict:
     return replace(
         failed,
         reason=diagnosis.reason(cause),
-        message=diagnosis.sentence(cause, record.spec.world_size),
+        message=diagnosis.sentence(cause, record.spec.world_size) + _seen_first(record, cause),
         rank=cause["rank"],
         node=cause["node"],
         exit_code=cause["code"],
@@ -124,6 +124,19 @@ def _failed(failed: Verdict, record: RunRecord, lost: str | None) -> Verdict:
         exception=cause["exception"],
         last_lines=tuple(cause["last_lines"]),
     )
+
+
+def _starved(record: RunRecord) -> str:
+    """What a run that was stopped may have waited for: a process that it had lost."""
+    cause = next(filter(diagnosis.lost_memory, record.exits.values()), None)
+    return "" if cause is None else f" {diagnosis.sentence(cause, record.spec.world_size)}"
+
+
+def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
+    """What the supervisor saw failing first, where that was a consequence."""
+    seen = record.exits.get((record.stop or {}).get("rank", -1))
+    consequence = seen is not None and seen is not cause and diagnosis.lost_memory(cause)
+    return f" {diagnosis.sentence(seen, record.spec.world_size)}" if seen and consequence else ""
 
 
 def _canceled(record: RunRecord) -> str:

@@ -4,8 +4,9 @@ It travels as one zipapp (`targets/bundle.py`). Two kinds of process:
 
     node.py     the supervisor: claims the run, stages, starts the ranks, obeys cancel and time limit, collects, reports
                 forked.py starts the ranks itself, mpirun.py has them started by mpirun
+                memory.py holds its memory limit, by cgroups.py
     rank.py     the wrapper of one script process: output, exit record, and nothing that outlives it
-                mpi_rank.py is its way in when mpirun starts it
+                exits.py makes its last word, mpi_rank.py is its way in when mpirun starts it
     script/     what the training script itself may import
 
 Others import `protocol` only.

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import Any
 
-from airflow_train.runtime import protocol, rank, records
+from airflow_train.runtime import cgroups, exits, protocol, rank
 
 
 class ForkedRanks:
@@ -21,9 +21,9 @@ class ForkedRanks:
         #: pid of a wrapper → (its rank, write end of its control pipe)
         self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
 
-    def start(self, ports: list[int]) -> None:
-        """Start every rank."""
-        self.started = protocol.timestamp()
+    def start(self, ports: list[int], place: cgroups.Place | None) -> None:
+        """Start every rank, in the groups that hold the memory limit if there are any."""
+        self.started, self.place = protocol.timestamp(), place
         for one in self.launch["ranks"]:
             self._start(one, ports)
 
@@ -36,7 +36,7 @@ class ForkedRanks:
                 os.close(write_end)
                 for _, other in self.wrappers.values():
                     os.close(other)
-                code = rank.run(self.launch, one, read_end, ports)
+                code = rank.run(self.launch, one, read_end, ports, self.place)
             except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
                 import traceback
 
@@ -72,19 +72,8 @@ class ForkedRanks:
             if found:
                 one, control = self.wrappers.pop(pid)
                 os.close(control)
-                ended.append((one, exit_record(self.launch, one, self.started, status)))
+                ended.append((one, exits.of_wrapper(self.launch, one, self.started, status, self.place)))
         return ended
 
     def close(self) -> None:
         """Clear what belongs to the ranks together."""
-
-
-def exit_record(launch: dict[str, Any], one: dict[str, Any], started: str, status: int) -> dict[str, Any]:
-    """The record that a wrapper has written, or what its death says when there is none."""
-    path = os.path.join(launch["run_folder"], protocol.rank_folder(one["rank"]), "exit.json")
-    found = records.read(path)
-    if found is None:  # the wrapper was killed, and the kernel killed the script with it
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        found = rank.empty_record(one, started, signal=number, stopped_by=protocol.WRAPPER_KILLED)
-        records.create(path, found)
-    return found

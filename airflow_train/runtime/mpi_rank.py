@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any
 
-from airflow_train.runtime import processes, protocol, rank, records
+from airflow_train.runtime import exits, processes, protocol, rank, records
 
 
 def main(launch_path: str) -> int:
@@ -32,10 +32,10 @@ def main(launch_path: str) -> int:
         return 1
     problem = wrong_world(launch)
     if problem:
-        path = os.path.join(launch["run_folder"], protocol.rank_folder(one["rank"]), "exit.json")
-        records.create(path, rank.empty_record(one, protocol.timestamp(), could_not_start=problem))
+        record = exits.empty(one, protocol.timestamp(), could_not_start=problem)
+        records.create(exits.path(launch, one), record)
     else:
-        _wrap(launch, one, control, told["ports"], parent)
+        _wrap(launch, one, control, told, parent)
     with contextlib.suppress(ConnectionError):  # the supervisor is dead
         control.sendall(b"E")
         while control.recv(64):  # until every rank has ended: mpirun would end the others when one leaves
@@ -44,15 +44,15 @@ def main(launch_path: str) -> int:
 
 
 def _wrap(
-    launch: dict[str, Any], one: dict[str, Any], control: socket.socket, ports: list[int], parent: int
+    launch: dict[str, Any], one: dict[str, Any], control: socket.socket, told: dict[str, Any], parent: int
 ) -> None:
     processes.adopt_orphans()
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)
-    wrapper = rank.Wrapper(launch, one, control.fileno())
+    wrapper = rank.Wrapper(launch, one, control.fileno(), told["place"])
     signal.signal(signal.SIGTERM, wrapper.launcher_ends)
     processes.die_with_parent(parent, signal.SIGTERM)
-    wrapper.start(ports)
+    wrapper.start(told["ports"])
     wrapper.watch()
     wrapper.finish()
 

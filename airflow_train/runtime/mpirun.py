@@ -18,7 +18,7 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-from airflow_train.runtime import forked, processes, protocol
+from airflow_train.runtime import cgroups, exits, processes, protocol
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
@@ -40,9 +40,9 @@ class MpirunRanks:
         self._said = b""
         self._all_well = True
 
-    def start(self, ports: list[int]) -> None:
+    def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Start mpirun, which starts every rank."""
-        self.started = protocol.timestamp()
+        self.started, self.place = protocol.timestamp(), place
         shutil.rmtree(self.session, ignore_errors=True)
         os.mkdir(self.session, 0o700)
         address = os.path.join(self.session, "control")
@@ -50,7 +50,7 @@ class MpirunRanks:
         self._listener.bind(address)
         self._listener.listen(len(self.launch["ranks"]))
         self._listener.settimeout(0)
-        told = {"socket": address, "supervisor": os.getpid(), "ports": ports}
+        told = {"socket": address, "supervisor": os.getpid(), "ports": ports, "place": place}
         environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
         environment[protocol.RUN_ID] = self.launch["run_id"]
         environment[protocol.MPI] = json.dumps(told)
@@ -87,7 +87,7 @@ class MpirunRanks:
                 with contextlib.suppress(OSError):
                     self._wrappers[number].recv(64)
                 one = self._left.pop(number)
-                ended.append((one, forked.exit_record(self.launch, one, self.started, 0)))
+                ended.append((one, exits.of_wrapper(self.launch, one, self.started, 0, self.place)))
         if end or (self._said and not self._here()):  # who hasn't come by now shall not start any more
             for number in set(self._left).difference(self._wrappers):
                 del self._left[number]

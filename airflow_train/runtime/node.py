@@ -17,7 +17,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Iterator
 
-from airflow_train.runtime import collecting, forked, phases, processes, protocol, records, staging
+from airflow_train.runtime import collecting, forked, phases, ports, processes, protocol, records, staging
+from airflow_train.runtime.memory import NodeMemory
 
 if TYPE_CHECKING:
     from airflow_train.runtime.mpirun import MpirunRanks
@@ -69,6 +70,7 @@ class Node:
         self.error: str | None = None
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
         self.ranks = _ranks(launch)
+        self.memory = NodeMemory(launch, folder)
         self.mirror = collecting.LogMirror(
             os.path.join(self.work, protocol.LOGS_FOLDER),
             os.path.join(self.run_folder, protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
@@ -140,14 +142,18 @@ class Node:
         os.set_blocking(wakeup_write, False)
         signal.set_wakeup_fd(wakeup_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.memory.hold()
         count = len(self.launch["ranks"])
         if count > 1 or self.launch["mpirun"]:
             self.phases.enter("meet", "waiting for %d ranks to start" % count)
         else:
-            self.phases.enter("run", "")
-        with free_ports(self.launch["ports"]) as ports:
+            self._enter_run()
+        with ports.free(self.launch["ports"]) as numbers:
             pass  # given back now, for the script to take
-        self.ranks.start(ports)
+        self.ranks.start(numbers, self.memory.place)
+
+    def _enter_run(self) -> None:
+        self.phases.enter("run", self.memory.not_held)
 
     def _watch(self) -> None:
         next_look = 0.0
@@ -158,7 +164,7 @@ class Node:
                     os.read(self._wakeup, 4096)
             self._reap()
             if self.phases.name == "meet" and self._started() == len(self.launch["ranks"]):
-                self.phases.enter("run", "")
+                self._enter_run()
             if time.monotonic() >= next_look and self.ranks.left():
                 next_look = time.monotonic() + LOOK
                 self.heartbeat()
@@ -176,6 +182,8 @@ class Node:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
         if not os.path.exists(self.path(protocol.LAUNCH_FILE)):
             self._abandon()
+        for words in self.memory.news(self.ranks.left()):
+            self._event("run", words)
         limit = self.launch["max_run_duration_seconds"]
         if os.path.exists(os.path.join(self.run_folder, protocol.VERDICT_FILE)):
             self._stop(protocol.STOP_JUDGED, grace=0.0)
@@ -197,6 +205,7 @@ class Node:
         """End everything where the run itself was removed from the store: nobody will ever look for it."""
         processes.end_descendants()
         self.ranks.close()
+        self.memory.clear()
         os._exit(3)
 
     def _stop(self, reason: str, grace: float | None = None, **facts: Any) -> None:
@@ -239,6 +248,7 @@ class Node:
         """Bring logs and outputs home, leave the report, clear the working directory."""
         self.ranks.close()
         processes.end_descendants()
+        used = self.memory.clear()
         self.phases.enter("collect", "collecting outputs")
         self.mirror.sync(whole=True)
         files = os.path.join(self.run_folder, protocol.FILES_FOLDER)
@@ -254,7 +264,7 @@ class Node:
         if not problems:
             self.clear()  # before the report, so that after it there is nothing left to do
         report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
-        records.create(self.path(protocol.REPORT_FILE), {**report, **result})
+        records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
     def clear(self) -> None:
         """Remove the working directory; what couldn't be collected stays for a person to fetch."""
@@ -280,20 +290,3 @@ def _ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:
 
 def _well(exit_record: dict[str, Any]) -> bool:
     return bool(exit_record["code"] == 0 or exit_record["stopped_by"] == protocol.SERVED)
-
-
-@contextlib.contextmanager
-def free_ports(count: int) -> Any:
-    """That many different TCP ports that nobody listens on, held while the context lasts."""
-    import socket  # most runs need no port, and every run waits for this process's imports
-
-    holders = []
-    try:
-        for _ in range(count):
-            holder = socket.socket()
-            holder.bind(("127.0.0.1", 0))
-            holders.append(holder)
-        yield [holder.getsockname()[1] for holder in holders]
-    finally:
-        for holder in holders:
-            holder.close()

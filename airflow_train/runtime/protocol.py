@@ -6,20 +6,26 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "ports", "grace_seconds",
-                         "max_run_duration_seconds", "limits", "mpirun", "retry",
+                         "max_run_duration_seconds", "limits", "memory_bytes", "mpirun", "retry",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
-                         what the supervisor has to do; holds no secret. `limits` are seconds per phase; `mpirun` is the
-                         command line that starts the rank wrappers, or null when the supervisor does; `retry` is null
-                         or {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper
+                         what the supervisor has to do; holds no secret. `limits` are seconds per phase; `memory_bytes`
+                         is the limit of every node; `mpirun` is the command line that starts the rank wrappers, or null
+                         when the supervisor does; `retry` is null or {"times", "terminal_exit_codes"}: a script that
+                         fails is started again by its wrapper
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
                          hanging, ended ranks before their time
-    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by"}: all is collected
+    node_0/memory.json   {"at", "folder", "version", "limit_bytes"}: the control groups that hold the memory limit
+    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by", "memory"}: all is collected;
+                         `memory` is null without a limit, else {"limit_bytes", "peak_bytes": {node: bytes}},
+                         the latter empty where it could not be held
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity of the first try}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
-                         "last_lines", "exception"}
+                         "last_lines", "exception", "memory"}; `memory` is null where no limit holds, else
+                         {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank; did its
+                         node meet the limit?
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
@@ -66,7 +72,8 @@ CANCEL = "AIRFLOW_TRAIN_CANCEL"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
-#: What the supervisor tells wrappers that mpirun starts: {"socket", "supervisor": pid, "ports"}; scripts don't see it.
+#: What the supervisor tells wrappers that mpirun starts: {"socket", "supervisor": pid, "ports", "place"} (the last
+#: of `cgroups.py`); scripts don't see it.
 MPI = "AIRFLOW_TRAIN_MPI"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
@@ -85,6 +92,7 @@ CLAIM_FILE = "claim.json"
 HEARTBEAT_FILE = "heartbeat"
 STOP_FILE = "stop.json"
 REPORT_FILE = "report.json"
+MEMORY_FILE = "memory.json"
 WORK_FOLDER = "work"
 CANCEL_FILE = "cancel.json"
 VERDICT_FILE = "verdict.json"
@@ -145,6 +153,16 @@ def node_log(node: int) -> str:
 def metrics_file(rank: int) -> str:
     """Metrics and tags that a rank logged, below the folder of the run."""
     return "metrics/rank_%d.jsonl" % rank
+
+
+def size(count: int) -> str:
+    """Bytes as their author most likely wrote them: `512 MiB`, `2 GB`; what is neither, to a tenth of a MiB."""
+    for base, units in ((1024, ("TiB", "GiB", "MiB", "KiB")), (1000, ("TB", "GB", "MB", "kB"))):
+        for power, unit in zip((4, 3, 2, 1), units):
+            whole, rest = divmod(count, base**power)
+            if 0 < whole < 10_000 and not rest:
+                return "%d %s" % (whole, unit)
+    return "%.1f MiB" % (count / (1 << 20))
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -16,7 +16,7 @@ import signal
 import time
 from typing import Any, Callable, NoReturn
 
-from airflow_train.runtime import processes, protocol, records
+from airflow_train.runtime import cgroups, exits, processes, protocol, records
 from airflow_train.runtime.output import RankLog
 
 #: Seconds that a script has after TERM when its supervisor is dead.
@@ -40,12 +40,18 @@ _RESET = (
 )
 
 
-def run(launch: dict[str, Any], rank: dict[str, Any], control: int, ports: list[int]) -> int:
+def run(
+    launch: dict[str, Any],
+    rank: dict[str, Any],
+    control: int,
+    ports: list[int],
+    place: cgroups.Place | None,
+) -> int:
     """Run one rank from start to exit record; returns the wrapper's own exit code (0: the record is written)."""
     processes.adopt_orphans()
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)
-    wrapper = Wrapper(launch, rank, control)
+    wrapper = Wrapper(launch, rank, control, place)
     wrapper.start(ports)
     wrapper.watch()
     while wrapper.may_try_again():
@@ -59,8 +65,10 @@ def run(launch: dict[str, Any], rank: dict[str, Any], control: int, ports: list[
 class Wrapper:
     """State of one rank between start and exit record."""
 
-    def __init__(self, launch: dict[str, Any], rank: dict[str, Any], control: int) -> None:
-        self.launch, self.rank, self.control = launch, rank, control
+    def __init__(
+        self, launch: dict[str, Any], rank: dict[str, Any], control: int, place: cgroups.Place | None
+    ) -> None:
+        self.launch, self.rank, self.control, self.place = launch, rank, control, place
         self.folder = os.path.join(launch["run_folder"], protocol.rank_folder(rank["rank"]))
         self.log = RankLog(os.path.join(launch["run_folder"], protocol.rank_log(rank["rank"])))
         self.started = time.time()
@@ -83,10 +91,12 @@ class Wrapper:
         failure, failure_write = os.pipe()
         environment = script_environment(self.launch, self.rank, ports)
         argv = arguments(self.launch["command"], environment)
+        group = None if self.place is None else cgroups.rank_folder(self.place, self.rank)
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_script(argv, environment, self.launch["work_folder"], write_end, failure_write, parent)
+            work = self.launch["work_folder"]
+            _become_script(argv, environment, work, write_end, failure_write, parent, group)
         os.close(write_end)
         os.close(failure_write)
         records.create(os.path.join(self.folder, "start.json"), self._start_record())
@@ -220,7 +230,7 @@ class Wrapper:
         ended = time.time()
         self._end_leftovers()
         self.log.close()
-        records.create(os.path.join(self.folder, "exit.json"), self._exit_record(ended, self.leftovers))
+        records.create(exits.path(self.launch, self.rank), self._exit_record(ended))
 
     def _end_leftovers(self) -> None:
         self.leftovers += len(processes.end_descendants())
@@ -229,59 +239,33 @@ class Wrapper:
             if not self.log.take(self.output):
                 break
 
-    def _exit_record(self, ended: float, leftovers: int) -> dict[str, Any]:
+    def _exit_record(self, ended: float) -> dict[str, Any]:
         status = self.status or 0
-        signaled = os.WIFSIGNALED(status)
         failed = status != 0
-        return {
-            "rank": self.rank["rank"],
-            "node": self.rank["node"],
-            "code": None if signaled else os.WEXITSTATUS(status),
-            "signal": os.WTERMSIG(status) if signaled else None,
-            "could_not_start": self.could_not_start,
-            "stopped_by": self.stopped_by,
-            "started": protocol.timestamp(self.started),
-            "ended": protocol.timestamp(ended),
-            "max_rss_bytes": _max_rss(self.usage),
-            "cpu_seconds": round(self.usage.ru_utime + self.usage.ru_stime, 3) if self.usage else None,
-            "ended_leftovers": leftovers,
-            "retries": self.retries,
-            "lost_output_bytes": self.log.lost,
-            "last_lines": self.log.last_lines() if failed else [],
-            "exception": self.log.traceback(self.launch["work_folder"]) if failed else None,
-        }
-
-
-def empty_record(rank: dict[str, Any], started: str, **known: Any) -> dict[str, Any]:
-    """Exit record of a rank of which only `known` is known."""
-    facts = {
-        "rank": rank["rank"],
-        "node": rank["node"],
-        "code": None,
-        "signal": None,
-        "could_not_start": None,
-        "stopped_by": None,
-        "started": started,
-        "ended": protocol.timestamp(),
-        "max_rss_bytes": None,
-        "cpu_seconds": None,
-        "ended_leftovers": 0,
-        "retries": 0,
-        "lost_output_bytes": 0,
-        "last_lines": [],
-        "exception": None,
-    }
-    return {**facts, **known}
-
-
-def _max_rss(usage: Any) -> int | None:
-    if usage is None:
-        return None
-    return int(usage.ru_maxrss) * (1 if os.uname().sysname == "Darwin" else 1024)
+        return exits.empty(
+            self.rank,
+            protocol.timestamp(self.started),
+            **exits.of_process(status, self.usage),
+            could_not_start=self.could_not_start,
+            stopped_by=self.stopped_by,
+            ended=protocol.timestamp(ended),
+            ended_leftovers=self.leftovers,
+            retries=self.retries,
+            lost_output_bytes=self.log.lost,
+            last_lines=self.log.last_lines() if failed else [],
+            exception=self.log.traceback(self.launch["work_folder"]) if failed else None,
+            memory=None if self.place is None else cgroups.facts(self.place, self.rank),
+        )
 
 
 def _become_script(
-    argv: list[str], environment: dict[str, str], work: str, output: int, failure: int, parent: int
+    argv: list[str],
+    environment: dict[str, str],
+    work: str,
+    output: int,
+    failure: int,
+    parent: int,
+    group: str | None,
 ) -> NoReturn:
     """In the forked child: turn into the script, or tell the parent why that can't be."""
     try:
@@ -290,6 +274,8 @@ def _become_script(
         signal.set_wakeup_fd(-1)
         for name in _RESET:
             signal.signal(name, signal.SIG_DFL)
+        if group is not None:
+            cgroups.enter(group)
         os.chdir(work)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)

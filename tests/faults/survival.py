@@ -54,7 +54,7 @@ class Faults:
         self.kills = self.starts = 0
 
     def attempt(self, seconds: float = 0.1) -> Attempt:
-        """A run that takes so long, of one rank or two, with code of its own."""
+        """A run that takes so long, of one rank or two, with a memory limit or without, with code of its own."""
         ranks = self.random.choice([1, 2])
         manner = self.random.choice(["plain", "deaf", "polite"])
         run_id = ids.drawn("faults")
@@ -72,6 +72,8 @@ class Faults:
             "compute_target": "local",
             "environment": {"name": "e", "environment_variables": {"MARK": str(self.lab.mark_file(run_id))}},
         }
+        if self.random.random() < 0.5:  # control groups are one thing more to be left behind
+            definition["memory"] = "512Mi"
         if ranks == 2:
             definition["distributed_job_config"] = {"type": "pytorch", "process_count": 2}
         return Attempt(run_id, definition, ranks)

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.lifecycle import cancel
-from airflow_train.runtime import node, output, processes, protocol, rank, records, staging
+from airflow_train.runtime import node, output, ports, processes, protocol, rank, records, staging
 from tests.targets.lab import Lab, until
 
 # ---------------------------------------------------------------------- Python 3.8
@@ -239,8 +239,8 @@ def test_everything_below_this_process_is_found_and_ended_however_it_hides() -> 
 
 
 def test_ports_are_different_and_free() -> None:
-    with node.free_ports(20) as ports:
-        assert len(set(ports)) == 20
+    with ports.free(20) as numbers:
+        assert len(set(numbers)) == 20
 
 
 def test_an_option_names_the_interpreter_of_definitions_that_name_none(lab: Lab, tmp_path: Path) -> None:

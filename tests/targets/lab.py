@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import textwrap
 import time
@@ -23,7 +24,7 @@ from airflow_train.lifecycle.follow import Follower
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs import ids
 from airflow_train.runs.spec import RunSpec
-from airflow_train.runtime import protocol
+from airflow_train.runtime import cgroups, protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
 from airflow_train.targets.local import engine
@@ -144,7 +145,14 @@ class Lab:
         found = [f"process {pid}: {line}" for pid, line in processes_of(run_id)]
         work = self.path(run_id, "node_0", "work")
         found += [str(work)] if work.exists() else []
+        found += [str(group) for group in self.groups(run_id)]
         return found + [str(one) for one in self.path(run_id).rglob(f"{protocol.TEMPORARY}*")]
+
+    def groups(self, run_id: str) -> list[Path]:
+        """Control groups of a run, if it has any now."""
+        file = self.path(run_id, "node_0", protocol.MEMORY_FILE)
+        folder = Path(json.loads(file.read_text())["folder"]) if file.exists() else None
+        return [] if folder is None or not folder.exists() else [folder, *folder.glob("node_*/rank_*")]
 
     def nothing_left(self, run_id: str, seconds: float = 2.0) -> bool:
         """Is all of a run gone but its records? A supervisor that has reported takes some milliseconds to end."""
@@ -161,6 +169,8 @@ class Lab:
             for pid, _ in processes_of(run_id):
                 with contextlib.suppress(ProcessLookupError):  # it ends by itself
                     os.kill(pid, 9)
+            for group in self.groups(run_id)[:1]:
+                cgroups.remove({"folder": str(group)})
 
 
 def processes_of(run_id: str) -> list[tuple[int, str]]:

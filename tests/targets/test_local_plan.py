@@ -123,7 +123,6 @@ def test_the_environment_of_the_submitter_is_not_written_down(
         ({"inputs": [{"name": "a"}]}, "inputs"),
         ({"gpu": 1}, "gpu"),
         ({"cpu": 2.0}, "cpu"),
-        ({"memory": "4Gi"}, "memory"),
         ({"shm_size": "1g"}, "shm_size"),
         ({"resume_from": "other"}, "resume_from"),
         ({"interpreter_path": "/nowhere/python"}, "/nowhere/python"),
@@ -140,7 +139,7 @@ def test_what_local_processes_can_not_honour_is_refused_in_one_sentence(
 
 
 def test_several_refusals_come_together_and_a_plain_job_has_none(lab: Lab) -> None:
-    job = asdict(Job("Estimator", ".", gpu=1, memory="1g"))
+    job = asdict(Job("Estimator", ".", gpu=1, cpu=2.0))
 
     assert len(targets.get(LOCAL).check(job, lab.store)) == 2
     assert targets.get(LOCAL).check(asdict(Job("Estimator", ".")), lab.store) == []

@@ -6,7 +6,8 @@
 | several processes, emulated nodes            | PyTorchConfiguration, TensorflowConfiguration, MpiConfiguration      |
 | time limit, cancel with grace                | yes                                                                  |
 | death of whoever submitted                   | the supervisor goes on; whoever looks next finds the run             |
-| packages, images, inputs, gpu, cpu, memory   | refused at submit                                                    |
+| memory                                       | by cgroups, per node; where these can't be written, the run says so  |
+| packages, images, inputs, gpu, cpu           | refused at submit                                                    |
 | MPI                                          | one real mpirun, of Open MPI 4 or 5; refused at submit without       |
 | run store                                    | local files                                                          |
 """

@@ -80,6 +80,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "grace_seconds": job["grace_seconds"],
         "max_run_duration_seconds": job["max_run_duration_seconds"],
         "limits": dict(spec.limits),
+        "memory_bytes": job["memory_bytes"],
     }
     return LocalPlan((*runtime, "node", launch_file), launch)
 

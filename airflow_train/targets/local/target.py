@@ -27,7 +27,6 @@ _NOT_HERE = {
     "inputs": "inputs",
     "gpu": "gpu",
     "cpu": "cpu",
-    "memory": "memory",
     "shm_size": "shm_size",
     "resume_from": "resume_from",
 }
