@@ -17,6 +17,7 @@
         │   ├── OutOfMemory         a rank met its memory limit
         │   └── TimeLimitReached    `max_run_duration_seconds` passed
         ├── InfrastructureFailure   the machine, not the script                nobody: a retry may help
+        │   └── WorkerLeft          the task's worker went away, the run goes on; the next try takes it over
         └── RunCanceled             somebody asked for it                      nobody
 
 `retry_helps` says whether doing the same again can end differently.
@@ -112,6 +113,10 @@ class InfrastructureFailure(RunNotCompleted):
     """The machine or the supervisor failed, not the script."""
 
     retry_helps = True
+
+
+class WorkerLeft(InfrastructureFailure):
+    """The worker of the task that waited went away, and the run goes on without it."""
 
 
 class RunCanceled(RunNotCompleted):

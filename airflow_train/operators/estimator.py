@@ -37,6 +37,9 @@ class EstimatorOperator(BaseOperator):
     :param wait_for_completion: False starts the run and succeeds at once; watch it with `RunSensor`.
     :param poll_interval: longest pause between two looks in seconds; `[train] poll_interval` by default.
     :param on_kill: `cancel` stops the run when a user ends the task or its `execution_timeout` passes; `leave` doesn't.
+    :param retry_on: which failures of a run are tried again: names (`infrastructure`, `out_of_memory`, `time_limit`,
+        `script_error` …) or classes of `airflow_train.exceptions`; all by default. `retries` stays the limit. Airflow
+        3.3's `retry_policy=RunRetryPolicy(…)` of `airflow_train.tasks.retry_policy` does the same with delays.
     :param deferrable: wait in the triggerer and free the worker's slot; `[operators] default_deferrable` by default.
         On targets that can't, `local` among them, True is refused and the configured default is ignored. The run's
         output then comes to the task log at the end; without `wait_for_completion` there is nothing to wait for.
@@ -61,6 +64,7 @@ class EstimatorOperator(BaseOperator):
         wait_for_completion: bool = True,
         poll_interval: float | None = None,
         on_kill: Literal["cancel", "leave"] = "cancel",
+        retry_on: Any = None,
         deferrable: bool | None = None,
         store: str | None = None,
         retries: int | None = 2,
@@ -76,6 +80,7 @@ class EstimatorOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.poll_interval = poll_interval
         self.on_kill_action = on_kill
+        self.retry_on = retry_on
         self.deferrable = deferrable
         self.store = store
         self._push_each = bool(self.multiple_outputs)
@@ -98,6 +103,7 @@ class EstimatorOperator(BaseOperator):
             wait=self.wait_for_completion,
             poll_interval=self.poll_interval,
             leave_on_kill=self.on_kill_action == "leave",
+            retry_on=self.retry_on,
             deferrable=self.deferrable,
             store=self.store,
         )
@@ -115,7 +121,12 @@ class EstimatorOperator(BaseOperator):
         leave = self.on_kill_action == "leave"
         try:
             result = training.resume(
-                event, context, self._switch, leave=leave, poll_interval=self.poll_interval
+                event,
+                context,
+                self._switch,
+                leave=leave,
+                poll_interval=self.poll_interval,
+                retry_on=self.retry_on,
             )
             return self._told(result, context)
         finally:
@@ -151,6 +162,10 @@ class EstimatorOperator(BaseOperator):
     def _check_arguments(self) -> None:
         from airflow_train.exceptions import DefinitionError
 
+        if self.retry_on is not None:
+            from airflow_train.tasks import retrying
+
+            self.retry_on = list(retrying.read(f"task {self.task_id}", self.retry_on))
         if self.on_kill_action not in ("cancel", "leave"):
             raise DefinitionError(
                 f"task {self.task_id}: on_kill is {self.on_kill_action!r} but must be 'cancel' or 'leave'; leave it "

@@ -11,6 +11,8 @@
     reconcile   runs that outlived their task are found and stopped
     live_log    the bounded view of all ranks in the task log
     xcom        what other tasks learn of a run
+    retrying    names for the ways in which a run fails, and which are tried again
+    retry_policy the same as a policy of Airflow 3.3
     failures    our errors as Airflow's: which must not be retried
     compat      differences between Airflow 3.1, 3.2 and 3.3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from airflow_train.exceptions import (
@@ -12,10 +12,12 @@ from airflow_train.exceptions import (
     ModelError,
     NotOwner,
     RunCanceled,
+    RunNotCompleted,
     RunNotFound,
     SnapshotError,
     UnsupportedByTarget,
 )
+from airflow_train.tasks import retrying
 from airflow_train.tasks.compat import AirflowFailException
 
 #: The same again can't end differently, or somebody wanted it so.
@@ -33,9 +35,18 @@ FINAL = (
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise what must not be retried as AirflowFailException with the same sentence; a failed script may be retried."""
+def translated(retry_on: Collection[str] | None = None) -> Iterator[None]:
+    """Raise what must not be retried as AirflowFailException with the same sentence.
+
+    :param retry_on: names (`retrying.names`) of the ends of a run that may be retried; None for all.
+    """
     try:
         yield
     except FINAL as error:
         raise AirflowFailException(str(error)) from error
+    except RunNotCompleted as error:
+        name = retrying.name_of(error)
+        if retry_on is None or name is None or name in retry_on:
+            raise
+        allowed = f"only {', '.join(retry_on)}" if retry_on else "nothing"
+        raise AirflowFailException(f"{error}\nNot tried again: retry_on allows {allowed}.") from error

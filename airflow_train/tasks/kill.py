@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_train.exceptions import (
-    InfrastructureFailure,
     NotOwner,
     RunCanceled,
     RunNotCompleted,
     RunNotFound,
+    WorkerLeft,
 )
 from airflow_train.lifecycle import cancel
 from airflow_train.store.run_store import RunStore
@@ -124,14 +124,12 @@ def handle(
     found = f"Airflow calls the task {state}" if state else "Airflow didn't answer"
     log.info("The task was told to end; %s at try %s of %s.", found, ti.try_number, ti.max_tries + 1)
     if leave:
-        return InfrastructureFailure(
-            f"The task was told to end; run {run_id} goes on, as on_kill='leave' asks.", run_id
-        )
+        return WorkerLeft(f"The task was told to end; run {run_id} goes on, as on_kill='leave' asks.", run_id)
     if stops_run(state, int(ti.try_number), int(ti.max_tries)):
         stopped = stop(store, run_id, context, "the task was killed")
         also = f"and so was run {run_id}" if stopped else f"but run {run_id} isn't this task's to stop"
         return RunCanceled(f"The task was told to end, {also}.", run_id)
-    return InfrastructureFailure(
+    return WorkerLeft(
         f"The worker of this task was told to end; run {run_id} goes on, and the next try takes it over.",
         run_id,
     )

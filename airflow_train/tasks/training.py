@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class Wish:
     wait: bool = True
     poll_interval: float | None = None
     leave_on_kill: bool = False
+    #: Names of the ends of a run that are tried again; None for all that may be.
+    retry_on: Collection[str] | None = None
     deferrable: bool | None = None
     store: str | None = None
 
@@ -54,7 +56,7 @@ def train(
     :raises AirflowFailException: trying again can't end differently.
     :raises RunNotCompleted: the run failed; the next try starts anew.
     """
-    with translated():
+    with translated(wish.retry_on):
         since = protocol.timestamp()
         data = _data(wish, context)
         deferred = wish.wait and _defers(wish, data)
@@ -83,12 +85,13 @@ def resume(
     *,
     leave: bool = False,
     poll_interval: float | None = None,
+    retry_on: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Go on after the trigger's answer: the run's output, then its outcome, as `train` has them.
 
     :raises AirflowTaskTimeout: the task's `execution_timeout` passed while it was deferred.
     """
-    with translated():
+    with translated(retry_on):
         store, run_id = open_store(event["store"]), str(event["run_id"])
         late, _ = deferring.end_of(event)
         with kill.killable(context, store, [run_id], leave=leave):
