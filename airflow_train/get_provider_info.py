@@ -24,5 +24,8 @@ def get_provider_info() -> dict[str, object]:
         "package-name": "airflow-train",
         "name": "Train",
         "description": "A training script becomes an Airflow task: estimators, runs, metrics and models.\n",
+        "task-decorators": [
+            {"name": "estimator", "class-name": "airflow_train.decorators.estimator.estimator_task"}
+        ],
         "config": {"train": {"description": "Runs, their store and where they run.\n", "options": options}},
     }

@@ -61,6 +61,47 @@ def changed(data: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     return {**data, **{name: value for name, value in values.items() if value is not None}}
 
 
+def said_by(where: str, said: Any, base: Any, folder: Path) -> Any:
+    """What a function returned as a definition, or merged into the one it changes.
+
+    :param where: what the sentence starts with.
+    :param base: the rendered definition that overrides are merged into; None when there is none.
+    :param folder: where relative paths start.
+    :raises DefinitionError: it returned neither.
+    """
+    mend = "return a definition, its plain data, the path of a YAML file or a dict of overrides."
+    if said is None:
+        raise DefinitionError(f"{where} returned nothing; {mend}")
+    if isinstance(said, (str, os.PathLike)) or hasattr(said, "to_dict"):
+        return definitions.as_plain(said) if hasattr(said, "to_dict") else os.fspath(said)
+    if not isinstance(said, Mapping):
+        raise DefinitionError(f"{where} returned {said!r}; {mend}")
+    if "type" in said:
+        return dict(said)
+    if base is None:
+        raise DefinitionError(
+            f"{where} returned a dict without type, which can only override something; add type, or write "
+            "@task.estimator(estimator=…)."
+        )
+    data = at_run(base, folder) if isinstance(base, (str, os.PathLike)) else base
+    return _merged(data, said)
+
+
+def _merged(data: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings of the same type value by value, all else replaced."""
+    found = dict(data)
+    for key, value in over.items():
+        old = found.get(key)
+        if (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and value.get("type", old.get("type")) == old.get("type")
+        ):
+            value = _merged(old, value)
+        found[key] = value
+    return found
+
+
 def _file_at_parse(text: str, base: Path | None) -> Any:
     if any(mark in text for mark in _TEMPLATE):
         return text
