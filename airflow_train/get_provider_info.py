@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, object]:
         "package-name": "airflow-train",
         "name": "Train",
         "description": "A training script becomes an Airflow task: estimators, runs, metrics and models.\n",
+        "cli": ["airflow_train.cli.mounted.commands"],
         "task-decorators": [
             {"name": "estimator", "class-name": "airflow_train.decorators.estimator.estimator_task"}
         ],

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 DEBUG = "AIRFLOW_TRAIN_DEBUG"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out one command line; returns the exit code."""
+def main(argv: Sequence[str] | None = None, prog: str = "airflow-train") -> int:
+    """Carry out one command line; returns the exit code.
+
+    :param prog: how the command was called.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(
             stream, "reconfigure"
         ):  # a script's output may hold what the terminal's encoding can't show
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _carry_out(argv)
+        code = _carry_out(argv, prog)
         sys.stdout.flush()
     except SystemExit as leave:
         return int(leave.code or 0)
@@ -42,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _carry_out(argv: Sequence[str] | None) -> int:
-    args = parser.build().parse_args(argv)
+def _carry_out(argv: Sequence[str] | None, prog: str) -> int:
+    args = parser.build(prog).parse_args(argv)
     module, _, name = args.handler.partition(":")
     try:
         with warnings.catch_warnings():

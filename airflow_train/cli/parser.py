@@ -19,10 +19,10 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; `{self.prog} --help` shows what is allowed.\n")
 
 
-def build() -> Parser:
+def build(prog: str = "airflow-train") -> Parser:
     """The whole command line. `handler` of the parsed arguments names what carries the command out."""
     parser = Parser(
-        prog="airflow-train",
+        prog=prog,
         description="Run training scripts, look at their runs, keep their models.",
         epilog="Exit codes: 0 completed or detached, 1 failed, 2 bad input, 3 cancelled. "
         "The run store is AIRFLOW_TRAIN_STORE, or [train] store of airflow.cfg.",

@@ -54,6 +54,7 @@ NAMES = {
         "TensorflowConfiguration",
         "__version__",
     ],
+    "airflow_train.decorators": ["estimator_task"],
     "airflow_train.operators": ["DistributedEstimatorOperator", "EstimatorOperator", "RegisterModelOperator"],
     "airflow_train.sensors": ["RunSensor"],
     "airflow_train.triggers": ["RunTrigger"],
