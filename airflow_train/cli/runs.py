@@ -103,7 +103,7 @@ def metrics(args: Namespace) -> int:
     _look(store, args.run)
     found = Run(args.run, store).get_metrics()
     if args.json:
-        screen.print_json(found)
+        screen.print_json_lists(found)
         return codes.COMPLETED
     if not found:
         screen.say(f"run {args.run} has logged no metrics")

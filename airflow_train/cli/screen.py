@@ -44,6 +44,22 @@ def print_json(value: Any) -> None:
     print(json.dumps(json_safe(value), indent=2, default=str, allow_nan=False))
 
 
+def print_json_lists(value: dict[str, Any]) -> None:
+    """As `print_json`, where lists are long: one line per key, a million numbers in 0.1 s."""
+    import msgspec
+
+    from airflow_train.runs.metrics import json_safe
+
+    members = []
+    for key, item in value.items():
+        try:
+            text = msgspec.json.encode(json_safe(item)).decode("ascii")
+        except ValueError:  # other letters; json writes them in ASCII
+            text = json.dumps(json_safe(item))
+        members.append(f"{json.dumps(key)}: {text}")
+    print("{" + ",".join(f"\n  {one}" for one in members) + ("\n}" if members else "}"))
+
+
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows under headers: a rich table on a terminal, plain columns elsewhere (nothing is cut or wrapped there)."""
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]

@@ -22,7 +22,7 @@ from airflow_train.store.run_store import RunStore
 #: First pause between two looks; it grows by half up to the poll interval. Seconds.
 FIRST_PAUSE = 0.02
 #: A look reads a dozen files; in between, on local stores, one is glanced at this often. Seconds.
-GLANCE = 0.02
+GLANCE = 0.01
 
 _ERRORS: dict[str, type[RunNotCompleted]] = {
     "canceled": RunCanceled,

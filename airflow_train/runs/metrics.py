@@ -12,13 +12,35 @@ import heapq
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
 
 from airflow_train.runtime import protocol
 
-Record = dict[str, Any]
 Scalar = float | int | str | bool
+
+
+class Record(Protocol):
+    """One line: kind, name, value, time."""
+
+    @property
+    def k(self) -> Any: ...
+    @property
+    def n(self) -> Any: ...
+    @property
+    def v(self) -> Any: ...
+    @property
+    def t(self) -> Any: ...
+
+
+class _Line(NamedTuple):
+    k: Any
+    n: Any
+    v: Any
+    t: Any
+
 
 #: Bytes parsed at once: large enough to be fast, small enough that a million points don't fill the memory.
 _BLOCK = 1 << 20
@@ -34,10 +56,11 @@ _STATUS = re.compile(rb'(\{"k":"status"[^\n]*)\n')
 def records(data: bytes) -> Iterator[Record]:
     """Records of one rank's lines, in order. Torn lines, the last one above all, are left out."""
     end = data.rfind(b"\n") + 1
+    parse = _lines if end < _BLOCK else _fast_lines
     start = 0
     while start < end:
         stop = data.rfind(b"\n", start, start + _BLOCK) + 1 or data.index(b"\n", start) + 1
-        yield from _parse(data[start:stop])
+        yield from parse(data[start:stop])
         start = stop
 
 
@@ -45,7 +68,7 @@ def merged(ranks: Sequence[bytes]) -> Iterator[Record]:
     """Records of the lines of all ranks by time; the order within a rank is kept even if its clock was set back."""
     if len(ranks) == 1:
         return records(ranks[0])
-    return heapq.merge(*map(records, ranks), key=lambda record: record.get("t", 0.0))
+    return heapq.merge(*map(records, ranks), key=attrgetter("t"))
 
 
 def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
@@ -57,13 +80,16 @@ def fold(ranks: Sequence[bytes], name: str | None = None) -> dict[str, Any]:
     series: dict[str, list[Any]] = {}
     tables: dict[str, dict[str, list[Any]]] = {}
     for record in merged(ranks):
-        kind, metric = record.get("k"), record.get("n")
+        kind, metric = record.k, record.n
         if metric is None or (name is not None and metric != name):
             continue
-        if kind in ("scalar", "list", "image"):
-            series.setdefault(metric, []).append(record["v"])
-        elif kind in ("row", "table"):
-            _add_rows(tables.setdefault(metric, {}), record["v"], single=kind == "row")
+        if kind == "scalar" or kind in ("list", "image"):
+            values = series.get(metric)
+            if values is None:
+                values = series[metric] = []
+            values.append(record.v)
+        elif kind in ("row", "table") and _is_table(record.v, single=kind == "row"):
+            _add_rows(tables.setdefault(metric, {}), record.v, single=kind == "row")
     metrics: dict[str, Any] = {
         key: values[0] if len(values) == 1 else values for key, values in series.items()
     }
@@ -77,8 +103,8 @@ def last_scalars(ranks: Sequence[bytes], limit: int = 50) -> dict[str, Scalar]:
     """Last value of each of the first `limit` scalars, in order of appearance; text is cut after 100 characters."""
     last: dict[str, Scalar] = {}
     for record in merged(ranks):
-        if record.get("k") == "scalar" and (record["n"] in last or len(last) < limit):
-            last[record["n"]] = record["v"]
+        if record.k == "scalar" and record.n is not None and (record.n in last or len(last) < limit):
+            last[record.n] = record.v
     return {name: _cut(value) for name, value in last.items()}
 
 
@@ -128,14 +154,49 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: json_safe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [json_safe(item) for item in value]
+        return list(value) if _all_finite(value) else [json_safe(item) for item in value]
     return value
 
 
-def _parse(block: bytes) -> list[Record]:
+def _all_finite(values: Sequence[Any]) -> bool:
+    """Are these numbers alone, and finite? A series of a million points is asked in 30 ms."""
+    try:
+        return all(map(math.isfinite, values))
+    except (TypeError, OverflowError):
+        return False
+
+
+def _lines(block: bytes) -> list[_Line]:
+    found = ((one.get("k"), one.get("n"), one["v"], one.get("t", 0.0)) for one in _parse(block))
+    return [_Line(k, n, v, t if type(t) in (float, int) else 0.0) for k, n, v, t in found if type(n) is str]
+
+
+def _fast_lines(block: bytes) -> Sequence[Record]:
+    """As `_lines`, three times as fast; a block that msgspec doesn't read (a torn line, NaN) is left to that."""
+    try:
+        return _decoder()(_array(block))
+    except ValueError:  # what msgspec raises is one
+        return _lines(block)
+
+
+@cache
+def _decoder() -> Callable[[bytes], Sequence[Record]]:
+    import msgspec  # 10 ms, which most runs are too small for
+
+    fields: list[Any] = [("v", Any), ("k", Any, None), ("n", str | None, None), ("t", float, 0.0)]
+    line: Any = msgspec.defstruct("line", fields, gc=False)
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[line])
+    return decoder.decode
+
+
+def _array(block: bytes) -> bytes:
+    return b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]"
+
+
+def _parse(block: bytes) -> list[dict[str, Any]]:
     """Whole lines at once as one JSON array, four times as fast as line by line; one by one if a line is torn."""
     try:
-        found: list[Any] = json.loads(b"[" + block.rstrip(b"\n").replace(b"\n", b",") + b"]")
+        found: list[Any] = json.loads(_array(block))
     except ValueError:
         found = [_rescue(line) for line in block.splitlines()]
     # a file of lines can hold anything that somebody else wrote into it
@@ -144,7 +205,7 @@ def _parse(block: bytes) -> list[Record]:
     ]
 
 
-def _rescue(line: bytes) -> Record | None:
+def _rescue(line: bytes) -> dict[str, Any] | None:
     """The whole record at the end of a line: a process killed while it wrote leaves half a record before the next."""
     try:
         return json.loads(line[max(0, line.rfind(b'{"k":')) :])  # type: ignore[no-any-return]
@@ -156,6 +217,11 @@ def _cut(value: Scalar) -> Scalar:
     return (
         value[: _LONGEST_TEXT - 1] + "…" if isinstance(value, str) and len(value) > _LONGEST_TEXT else value
     )
+
+
+def _is_table(columns: Any, *, single: bool) -> bool:
+    """Could `train_run` have written that?"""
+    return isinstance(columns, dict) and (single or all(isinstance(one, list) for one in columns.values()))
 
 
 def _add_rows(table: dict[str, list[Any]], columns: Mapping[str, Any], single: bool) -> None:

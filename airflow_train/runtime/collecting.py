@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-from typing import Any, Callable, Iterator
 
 from airflow_train.runtime import protocol
 from airflow_train.runtime.phases import LimitPassed
 
-Tick = Callable[[str], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+    Tick = Callable[[str], None]
 
 #: Most bytes of one file that one `LogMirror.sync` copies, so that a runaway log delays nothing else.
 PIECE = 32 << 20
@@ -205,6 +207,8 @@ def _place(path: str, target: str, cheap: bool) -> None:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
                 raise
     aside = os.path.join(os.path.dirname(target), protocol.TEMPORARY + "%d" % os.getpid())
+    import shutil  # every run waits for the imports of its supervisor, and most have no file to copy
+
     shutil.copyfile(path, aside)
     try:
         os.link(aside, target)

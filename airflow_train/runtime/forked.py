@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
 
 from airflow_train.runtime import cgroups, exits, protocol, rank
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class ForkedRanks:

@@ -12,15 +12,16 @@ import contextlib
 import fcntl
 import os
 import select
-import shutil
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Iterator
 
 from airflow_train.runtime import collecting, forked, phases, ports, processes, protocol, records, staging
 from airflow_train.runtime.memory import NodeMemory
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Iterator
+
     from airflow_train.runtime.mpirun import MpirunRanks
 
 #: Seconds between two looks at cancel request, time limit and the script's logs.
@@ -268,6 +269,8 @@ class Node:
 
     def clear(self) -> None:
         """Remove the working directory; what couldn't be collected stays for a person to fetch."""
+        import shutil  # not before the ranks run: they wait for this process's imports
+
         shutil.rmtree(self.work, ignore_errors=True)
 
 

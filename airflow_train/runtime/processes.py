@@ -76,6 +76,8 @@ def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> lis
 
     Callers must be subreapers. `patience` bounds the wait for processes that the kernel holds (seconds).
     """
+    if not spare and _childless():
+        return []
     met: list[int] = []
     deadline = time.monotonic() + patience
     quiet = 0
@@ -88,6 +90,17 @@ def end_descendants(spare: set[int] | None = None, patience: float = 5.0) -> lis
         met += [pid for pid in living if pid not in met]
         time.sleep(0.005)
         reap_others(spare or set())
+
+
+def _childless() -> bool:
+    """Does a subreaper have no child at all? Then nothing lives below it, as orphans would be its children."""
+    if _libc is None:
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 def end_group(leader: int) -> None:

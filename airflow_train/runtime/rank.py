@@ -14,10 +14,13 @@ import os
 import select
 import signal
 import time
-from typing import Any, Callable, NoReturn
 
 from airflow_train.runtime import cgroups, exits, processes, protocol, records
 from airflow_train.runtime.output import RankLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
 
 #: Seconds that a script has after TERM when its supervisor is dead.
 ORPHAN_GRACE = 1.0

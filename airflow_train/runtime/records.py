@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 import time
-from typing import Any
 
 from airflow_train.runtime import protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def create(path: str, value: dict[str, Any]) -> bool:

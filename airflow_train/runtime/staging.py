@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-from typing import Callable
 
-Tick = Callable[[str], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
+    Tick = Callable[[str], None]
 
 
 def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
@@ -18,8 +20,13 @@ def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
     :param tick: told now and then how far it has come; may raise.
     :raises ValueError: a blob doesn't have the content that the manifest names.
     """
-    shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work)
+    try:
+        os.makedirs(work)
+    except FileExistsError:  # of a supervisor that was killed
+        import shutil
+
+        shutil.rmtree(work, ignore_errors=True)
+        os.makedirs(work)
     if not snapshot:
         return 0
     with open(snapshot["manifest"], encoding="utf-8") as file:

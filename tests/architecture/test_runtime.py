@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_train.targets import bundle
+
 
 def test_the_runtime_imports_the_standard_library_and_itself_only(repository: Path) -> None:
     allowed = {*sys.stdlib_module_names, "train_run", "azureml_run"}
@@ -43,6 +45,21 @@ def test_every_module_of_the_runtime_loads_on_python_38_without_a_warning(
 
     assert names
     assert result.returncode == 0, result.stderr
+
+
+def test_no_rank_waits_for_imports_that_its_supervisor_needs_later_if_at_all(tmp_path: Path) -> None:
+    _, archive, _ = bundle._build()
+    (tmp_path / "runtime.pyz").write_bytes(archive)
+    late = {"shutil", "socket", "subprocess", "tempfile", "traceback", "typing"}
+    ask = (
+        "import sys; sys.path.insert(0, 'runtime.pyz'); import airflow_train.runtime.node; "
+        f"print(*{late} & sys.modules.keys())"
+    )
+
+    command = [sys.executable, "-I", "-S", "-c", ask]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+
+    assert found == []
 
 
 def _imported(file: Path) -> list[str]:

@@ -67,6 +67,32 @@ def test_blocks_join_without_a_seam() -> None:
     assert fold(data) == {"a": list(range(100_000)), "long": [0] * 500_000}
 
 
+ODD = (
+    line("tags", "", {"a": "1"}), line("scalar", "nan", math.nan), line("scalar", "huge", 10**30),
+    line("scalar", "text", "ä\ud800😀"), line("row", "r", {"x": 1}), line("table", "t", {"x": [1, 2]}),
+    line("scalar", "a", 1)[:-9] + line("scalar", "a", 7), line("image", "i", "i_1.png", d="a, \"b\""),
+    b'{"k":"scalar","v":1}\n', b'{"k":"scalar","n":[1],"v":1}\n', b'{"k":"scalar","n":"late","v":1,"t":"x"}\n',
+    b'{"k":"row","n":"no","v":3}\n', b'{"k":"table","n":"no","v":{"x":3}}\n', b"[]\n", b"1e999\n",
+)  # fmt: skip
+
+
+def test_large_files_are_read_as_small_ones(monkeypatch: Any) -> None:
+    draw = random.Random(3)
+    data = b"".join(
+        draw.choice(ODD)
+        if draw.random() < 0.01
+        else line("scalar", draw.choice("abc"), draw.random(), t=float(n))
+        for n in range(40_000)
+    )
+    assert len(data) > metrics._BLOCK
+    large = metrics.fold([data]), metrics.last_scalars([data]), metrics.fold([data, data])
+    monkeypatch.setattr(metrics, "_BLOCK", len(data) + 1)
+    small = metrics.fold([data]), metrics.last_scalars([data]), metrics.fold([data, data])
+
+    assert repr(large) == repr(small)
+    assert {"no", "late"} & set(large[0]) == {"late"}
+
+
 def test_ranks_are_merged_by_time_and_keep_their_own_order() -> None:
     first = line("scalar", "a", 1, t=1.0) + line("scalar", "a", 4, t=9.0) + line("scalar", "a", 5, t=8.0)
     second = line("scalar", "a", 2, t=2.0) + line("scalar", "a", 3, t=3.0)
