@@ -18,9 +18,12 @@ import errno
 import os
 import signal
 import time
-from typing import Any, Dict, Iterator
 
-Place = Dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator
+
+    Place = Dict[str, Any]
 
 
 class NotHeld(Exception):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from airflow_train.runtime import cgroups, protocol, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def path(launch: dict[str, Any], rank: dict[str, Any]) -> str:

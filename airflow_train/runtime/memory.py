@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
 
 from airflow_train.runtime import cgroups, protocol, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class NodeMemory:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 #: Seconds until a phase that goes on is said to go on; doubled each time.
 FIRST_WORD = 5.0

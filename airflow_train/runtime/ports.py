@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Iterator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
 
 
 @contextlib.contextmanager
