@@ -52,7 +52,7 @@ def _carry_out(argv: Sequence[str] | None, prog: str) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("always", FutureWarning)
             warnings.simplefilter("always", UserWarning)
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _Said()
             handler: Callable[[Any], int] = getattr(import_module(f"airflow_train.cli.{module}"), name)
             return handler(args)
     except (BrokenPipeError, KeyboardInterrupt):
@@ -63,8 +63,16 @@ def _carry_out(argv: Sequence[str] | None, prog: str) -> int:
         return _answer(args, error)
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    screen.warn(message)
+class _Said:
+    """Shows a warning, once: a definition is checked again and again on its way to a run."""
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in self._texts:
+            self._texts.add(str(message))
+            screen.warn(message)
 
 
 def _answer(args: Any, error: Exception) -> int:

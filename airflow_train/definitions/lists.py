@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
+from airflow_train.definitions.suspects import note_value, note_words
 from airflow_train.definitions.values import Written, is_deferred, is_reference
 
 _PROGRAM = "write a program and its arguments, or leave it out"
@@ -72,6 +73,8 @@ class TextMap(Kind):
     def _value(self, name: Any, item: Any, at: At) -> Any:
         if not str(name).strip() or "\0" in str(name) or (self.environment and "=" in str(name)):
             return at.say(f"{at} has a name that can't be used", "give it a name without = and NUL")
+        if self.environment:
+            note_value(str(name), item, at)
         if is_deferred(item):
             return _left_for_later(item, at)
         if item is None:
@@ -96,7 +99,7 @@ class ScriptParams(Kind):
                 value, "a mapping of argument names to values", "write --name: value, one per line"
             )
         return {
-            str(name): self._value(item, at / str(name))
+            str(name): self._value(str(name), item, at / str(name))
             for name, item in value.items()
             if self._named(name, at)
         }
@@ -107,9 +110,10 @@ class ScriptParams(Kind):
         at.say(f"{at} has a name that can't be an argument", "write --name: value")
         return False
 
-    def _value(self, item: Any, at: At) -> Any:
+    def _value(self, name: str, item: Any, at: At) -> Any:
         if item is None:
             return None
+        note_value(name, item, at)
         if is_deferred(item):
             return _left_for_later(item, at)
         if isinstance(item, (Mapping, set, frozenset)):
@@ -150,6 +154,7 @@ class Arguments(Kind):
         if isinstance(value, (bytes, Mapping, set, frozenset)) or not isinstance(value, Iterable):
             return at.wrong(value, "a list of words or one text", "write [--name, value]")
         words = [self._word(word, at / number) for number, word in enumerate(value)]
+        note_words(words, at)
         if self.whole and not words:
             return at.say(f"{at} is an empty list but must be a command", _PROGRAM)
         if self.whole and isinstance(words[0], str) and not words[0].strip():
@@ -164,9 +169,11 @@ class Arguments(Kind):
                 str(value) if value.strip() else at.wrong(Written(value, quoted=True), "a command", _PROGRAM)
             )
         try:
-            return shlex.split(value)
+            words = shlex.split(value)
         except ValueError:
             return at.wrong(value, "text whose quotes are closed", "close the quotes or write a list")
+        note_words(words, at)
+        return words
 
     def _word(self, word: Any, at: At) -> Any:
         if is_deferred(word):
