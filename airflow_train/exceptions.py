@@ -3,6 +3,7 @@
     TrainError                      base: one sentence that names place, finding and mend
     ├── DefinitionError             the estimator is wrong                     the author mends it
     ├── ConfigurationError          an option, target or extra is wrong        whoever runs it mends it
+    │   └── SecretNotFound          a reference to a secret leads to nothing   whoever keeps the secrets
     ├── UnsupportedByTarget         right, but this compute target can't       the author picks another
     ├── SnapshotError               the source directory can't travel          the author trims or ignores files
     ├── StoreError                  the run store refused or is damaged        the operator of the store
@@ -48,6 +49,10 @@ class DefinitionError(TrainError):
 
 class ConfigurationError(TrainError):
     """An option of `[train]`, the targets file or an optional package is missing or wrong."""
+
+
+class SecretNotFound(ConfigurationError):
+    """A secret that a definition refers to can't be read here."""
 
 
 class UnsupportedByTarget(TrainError):

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from airflow_train.cli import codes, describe, load, screen, watch
+from airflow_train.cli import codes, describe, load, screen, secrets, watch
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle import submit as submitting
 from airflow_train.runs import ids
@@ -47,10 +47,11 @@ def _submit(store: RunStore, args: Namespace) -> RunSpec:
                 compute_target=args.target,
                 tags=tags,
                 origin={"kind": "cli", "file": args.file},
+                secrets=secrets.source(),
             )
     except KeyboardInterrupt:
         if store.exists(run_id):  # too late to have done nothing
-            submitting.submit(store, definition, run_id=run_id)
+            submitting.submit(store, definition, run_id=run_id, secrets=secrets.source())
             screen.say(f"interrupted, but run {run_id} exists already; {watch.come_back(run_id)}")
         raise
 

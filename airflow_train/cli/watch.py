@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Self, TextIO
 
 from airflow_train import config
-from airflow_train.cli import codes, screen
+from airflow_train.cli import codes, screen, secrets
 from airflow_train.lifecycle import wait
 from airflow_train.lifecycle.cancel import cancel
 from airflow_train.lifecycle.follow import Follower
@@ -101,7 +101,12 @@ def until_end(
         while True:
             try:
                 return wait.wait(
-                    store, run_id, poll_interval=longest, on_look=on_look, sleep=interrupts.pause
+                    store,
+                    run_id,
+                    poll_interval=longest,
+                    on_look=on_look,
+                    sleep=interrupts.pause,
+                    secrets=secrets.source(),
                 )
             except KeyboardInterrupt:
                 with interrupts.at_once():

@@ -114,6 +114,7 @@ class EstimatorBase(Runnable):
 
     def check(self, at: At) -> None:
         """Refusals 2 to 4 and 8 of the original, and a script that must be named."""
+        super().check(at)
         if self.entry_script is None and not at.failed("entry_script"):
             (at / "entry_script").say(
                 "entry_script is missing", "name the script to run, a path below source_directory"
@@ -133,6 +134,11 @@ class EstimatorBase(Runnable):
             self._refuse(
                 _PACKAGES, "user_managed is true, which installs nothing", "leave one of them out", at
             )
+
+    def open_variables(self) -> Any:
+        """Environment variables of the script that are no secrets."""
+        whole = self.environment_definition
+        return getattr(whole, "environment_variables", None) or self.environment_variables
 
     def _refuse(self, names: Sequence[str], because: str, mend: str, at: At) -> None:
         for name in names:

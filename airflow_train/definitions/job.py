@@ -33,6 +33,8 @@ class Job:
     user_managed: bool = False
     interpreter_path: str | None = None
     environment_variables: dict[str, str] = field(default_factory=dict)
+    #: Variable → reference (`definitions/secrets.py`).
+    secrets: dict[str, str] = field(default_factory=dict)
     distribution: dict[str, Any] | None = None
     node_count: int = 1
     process_count_per_node: int = 1

@@ -12,6 +12,8 @@ from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, Number, PathText, Text
 from airflow_train.definitions.lists import TextMap
 from airflow_train.definitions.parameters import param
+from airflow_train.definitions.report import At
+from airflow_train.definitions.secrets import Secrets, refuse_twice
 from airflow_train.definitions.sizes import Size, size_in_bytes
 
 #: As the original has it, in ASCII: experiments become parts of paths and labels.
@@ -55,11 +57,25 @@ class Runnable(Definition):
     tags: Mapping[str, Any] | None = param(
         TextMap("tags"), default=None, doc="Tags of the run, to find it by; values as written."
     )
+    secrets: Mapping[str, str] | None = param(
+        Secrets(),
+        default=None,
+        doc="Variables for the script that nobody else sees: `NAME: connection:ID/password`, `variable:NAME` or "
+        "`env:NAME`, resolved when the run is launched.",
+    )
     grace_seconds: float | str = param(
         Number(mend="0 kills at once"),
         default=30,
         doc="Seconds between asking the script to stop and killing it.",
     )
+
+    def check(self, at: At) -> None:
+        """No variable is a secret and an open one."""
+        refuse_twice(at, self.secrets, self.open_variables())
+
+    def open_variables(self) -> Any:
+        """Environment variables of the script that are no secrets."""
+        return None
 
     def source_path(self, base: Path | None = None) -> Path:
         """The source directory as an absolute path.
@@ -94,6 +110,7 @@ class Runnable(Definition):
             "memory": None if memory is None else str(memory),
             "memory_bytes": None if memory is None else size_in_bytes(memory),
             "tags": dict(self.tags or {}),
+            "secrets": dict(self.secrets or {}),
             "grace_seconds": self.grace_seconds,
             "max_run_duration_seconds": said.max_run_duration_seconds,
             "resume_from": said.resume_from,

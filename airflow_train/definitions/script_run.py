@@ -93,6 +93,7 @@ class ScriptRunConfig(Runnable):
 
     def check(self, at: At) -> None:
         """A script or a command, and numbers that agree."""
+        super().check(at)
         if not at.failed("script", "command"):
             if self.script is None and self.command is None:
                 (at / "script").say("script is missing", "name the script to run, or give a command")
@@ -110,6 +111,10 @@ class ScriptRunConfig(Runnable):
                     )
         if not at.failed("distributed_job_config"):
             laid_out(self.distributed_job_config, at, "distributed_job_config")
+
+    def open_variables(self) -> Any:
+        """Environment variables of the script that are no secrets."""
+        return getattr(self.environment, "environment_variables", None)
 
     def to_job(self) -> Job:
         """Script or command, environment, nodes and processes."""

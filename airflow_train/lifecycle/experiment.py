@@ -8,6 +8,7 @@ from typing import Any
 from airflow_train import definitions
 from airflow_train.exceptions import DefinitionError
 from airflow_train.lifecycle import observe, said
+from airflow_train.lifecycle import secrets as keeping
 from airflow_train.lifecycle.run import Run
 from airflow_train.lifecycle.submit import submit
 from airflow_train.store.run_store import RunStore, open_store
@@ -21,10 +22,18 @@ class Experiment:
 
     :param name: ASCII letters, digits, `_` and `-`, 255 at most.
     :param store: run store or its URI; `[train] store` by default.
+    :param secrets: where secrets of definitions come from; this process's environment, `env:NAME`, by default.
+        `airflow_train.tasks.secrets.source()` reads Airflow's connections and variables too.
     :raises DefinitionError: the name isn't one.
     """
 
-    def __init__(self, name: str, store: RunStore | str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        store: RunStore | str | None = None,
+        secrets: keeping.Source = keeping.ENVIRONMENT,
+    ) -> None:
+        self._secrets = secrets
         self.name = said.experiment(name)
         self._store = store if isinstance(store, RunStore) else open_store(store)
 
@@ -47,7 +56,14 @@ class Experiment:
         """
         own = said.tags(f"Experiment {self.name}", tags) if tags is not None else None
         changed = self._changed(definitions.load(definition), overrides)
-        spec = submit(self._store, changed, experiment=self.name, tags=own, compute_target=compute_target)
+        spec = submit(
+            self._store,
+            changed,
+            experiment=self.name,
+            tags=own,
+            compute_target=compute_target,
+            secrets=self._secrets,
+        )
         return Run(spec.run_id, self._store)
 
     def _changed(self, loaded: definitions.Runnable, overrides: Mapping[str, Any]) -> definitions.Runnable:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_train import targets
-from airflow_train.exceptions import InfrastructureFailure, TrainError
+from airflow_train.exceptions import InfrastructureFailure, SecretNotFound, TrainError
+from airflow_train.lifecycle import secrets as keeping
 from airflow_train.lifecycle.steps import Step, next_step, shown_status
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.status import Status
@@ -41,8 +42,10 @@ class View:
 class Watcher:
     """Repeated looks at one run by one process; remembers what a single look can't know: for how long."""
 
-    def __init__(self, store: RunStore, run_id: str) -> None:
-        self.store, self.run_id = store, run_id
+    def __init__(self, store: RunStore, run_id: str, secrets: keeping.Source = keeping.ENVIRONMENT) -> None:
+        self.store, self.run_id, self._secrets = store, run_id, secrets
+        #: What this process could not read of the run's secrets; another may.
+        self._unread = ""
         self._beat: tuple[Any, float] = (None, time.monotonic())
         self._unclaimed_since = time.monotonic()
         self._tries = 0
@@ -82,12 +85,7 @@ class Watcher:
         if step is Step.START or (step is Step.NOT_STARTED and may_start and not self._tries):
             return may_start and self._start(record)
         if step is Step.NOT_STARTED:
-            if self.store.take_claim(self.run_id, _identity()):
-                verdict = Verdict(
-                    "Failed", "phase_limit", record.phases[-1].too_long(), at=protocol.timestamp()
-                )
-                self.store.decide(record, verdict)
-            return True
+            return self._give_up_starting(record)
         if step is Step.END:
             self.store.stop(self.run_id, record.phases[-1].name)
             target.end(record, self.store)
@@ -110,7 +108,7 @@ class Watcher:
     def _collect(self, target: Target, record: RunRecord, note: str) -> str:
         """What became of the supervisor and, if need be, of the attempt to finish its work."""
         try:
-            target.collect(record, self.store)
+            target.collect(record, self.store, self._read_secrets(record))
         except InfrastructureFailure as error:
             return f"{note}, and {error}"
         return note
@@ -122,16 +120,42 @@ class Watcher:
             return False
         self._unclaimed_since = time.monotonic()
         if self._tries < START_TRIES:
+            found = self._read_secrets(record)
+            if found is None:
+                return self._leave(record)
             self._tries += 1
             if record.phases[-1].overdue(protocol.timestamp()):
                 self.store.add_event(self.run_id, "start", "handing over again", "looker")
-            targets.get(record.spec.target).submit(record.spec, self.store)
+            targets.get(record.spec.target).submit(record.spec, self.store, found)
             return True
         if self.store.take_claim(self.run_id, _identity()):
             message = (
                 f"The run could not be started: its supervisor ended {START_TRIES} times before it began."
             )
             self.store.decide(record, Verdict("Failed", "infrastructure", message, at=protocol.timestamp()))
+        return True
+
+    def _read_secrets(self, record: RunRecord) -> dict[str, str] | None:
+        """The run's secrets; None when they can't be read here."""
+        try:
+            return keeping.of_spec(record.spec, self._secrets)
+        except (SecretNotFound, InfrastructureFailure) as error:
+            self._unread = " ".join(str(error).splitlines())
+            return None
+
+    def _leave(self, record: RunRecord) -> bool:
+        """Leave the start of a run to somebody who can read its secrets and say why, for as long as it may take."""
+        reason = f"waits for a process that can read its secrets: {self._unread}"
+        if not any(event["reason"] == reason for event in record.events):
+            self.store.add_event(self.run_id, "start", reason, "looker")
+        elif record.phases[-1].overdue(protocol.timestamp()):
+            return self._give_up_starting(record)
+        return False
+
+    def _give_up_starting(self, record: RunRecord) -> bool:
+        if self.store.take_claim(self.run_id, _identity()):
+            message = record.phases[-1].too_long()
+            self.store.decide(record, Verdict("Failed", "phase_limit", message, at=protocol.timestamp()))
         return True
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
@@ -163,16 +187,22 @@ def _unheard(record: RunRecord) -> str:
 
 
 def look(
-    store: RunStore, run_id: str, *, may_start: bool = False, patient: Callable[[float], object] | None = None
+    store: RunStore,
+    run_id: str,
+    *,
+    may_start: bool = False,
+    patient: Callable[[float], object] | None = None,
+    secrets: keeping.Source = keeping.ENVIRONMENT,
 ) -> View:
     """One look at a run, which judges it when nothing of it lives any more.
 
     :param may_start: start the run when whoever submitted it died before that.
     :param patient: how to pause for two heartbeats, to look again where a supervisor isn't heard, or seems to hang in
         a phase that took longer than it may: one look alone never gives a run up. May raise to stop.
+    :param secrets: where the run's secrets are to be had when it is started.
     :raises RunNotFound: there is no such run.
     """
-    watcher = Watcher(store, run_id)
+    watcher = Watcher(store, run_id, secrets)
     view = watcher.look(may_start)
     if patient is not None and not view.terminal and (view.overdue or view.status == "NotResponding"):
         patient(2 * protocol.HEARTBEAT_SECONDS + 1)

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
+from airflow_train.lifecycle import secrets as keeping
 from airflow_train.runs import git, ids
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
@@ -78,6 +79,7 @@ def submit(
     ends_with: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
     before_start: Callable[[], object] | None = None,
+    secrets: keeping.Source = keeping.ENVIRONMENT,
 ) -> RunSpec:
     """Start a run, or find the one of that id again.
 
@@ -87,7 +89,9 @@ def submit(
     :param ends_with: the Airflow task with which the run ends, as `RunStore.add_owner` takes it.
     :param origin: who submits: `kind` and what names the task there.
     :param before_start: called when the run exists and nothing of it has started; may raise to leave it so.
+    :param secrets: where the definition's secrets are to be had.
     :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
+    :raises SecretNotFound: a secret can't be read here; nothing was written.
     :raises SnapshotError: the source directory can't travel.
     :raises InfrastructureFailure: the target could not start it; submitting the same id again goes on.
     """
@@ -97,12 +101,13 @@ def submit(
         spec = store.spec(run_id)
     else:
         checked = check(store, definition, base=base, experiment=experiment, compute_target=compute_target)
-        spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"})
+        found = keeping.values(checked.job["secrets"], secrets)
+        spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"}, found, secrets)
     if owner is not None:
         store.add_owner(spec.run_id, owner, ends_with)
     if before_start is not None:
         before_start()
-    _start(store, spec)
+    _start(store, spec, secrets)
     return spec
 
 
@@ -125,8 +130,12 @@ def _create(
     run_id: str | None,
     tags: Mapping[str, str],
     origin: Mapping[str, Any],
+    found: Mapping[str, str],
+    secrets: keeping.Source,
 ) -> RunSpec:
     store.check_format()
+    unnamed = _spec(checked, "", {"id": ""}, tags, origin)
+    keeping.refuse_in(unnamed, found, secrets)
     taken = snapshots.take(store.files, checked.source, entry_script=checked.job["entry_script"])
     snapshot = {"id": taken.id, "files": taken.files, "bytes": taken.bytes}
     while True:
@@ -167,13 +176,14 @@ def _limits() -> dict[str, float]:
     return {name: seconds for name, seconds in found.items() if seconds > 0}
 
 
-def _start(store: RunStore, spec: RunSpec) -> None:
+def _start(store: RunStore, spec: RunSpec, secrets: keeping.Source) -> None:
     record = store.record(spec.run_id)
     if record.verdict is not None or record.claim is not None:
         return
+    found = keeping.of_spec(spec, secrets)
     if not record.events or record.phases[-1].overdue(protocol.timestamp()):
         store.add_event(spec.run_id, "start", f"handing over to {spec.target['name']}", "submitter")
     try:
-        targets.get(spec.target).submit(spec, store)
+        targets.get(spec.target).submit(spec, store, found)
     except InfrastructureFailure as error:
         raise InfrastructureFailure(str(error), spec.run_id) from error

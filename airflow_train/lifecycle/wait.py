@@ -14,6 +14,7 @@ from airflow_train.exceptions import (
     RunNotCompleted,
     TimeLimitReached,
 )
+from airflow_train.lifecycle import secrets as keeping
 from airflow_train.lifecycle.observe import View, Watcher
 from airflow_train.runs.verdict import Verdict
 from airflow_train.store import layout
@@ -42,6 +43,7 @@ def wait(
     timeout: float | None = None,
     on_look: Callable[[View], None] | None = None,
     sleep: Callable[[float], object] = time.sleep,
+    secrets: keeping.Source = keeping.ENVIRONMENT,
 ) -> View:
     """Look until the run has ended; a run that nobody started is started.
 
@@ -49,10 +51,11 @@ def wait(
     :param timeout: seconds after which the last view is returned although the run goes on.
     :param on_look: called after every look, the last one included.
     :param sleep: how to pause; may raise to stop waiting.
+    :param secrets: where the run's secrets are to be had when it is started.
     :raises RunNotFound: there is no such run.
     """
     longest = config.get_number("poll_interval") if poll_interval is None else poll_interval
-    watcher = Watcher(store, run_id)
+    watcher = Watcher(store, run_id, secrets)
     pause = min(FIRST_PAUSE, longest)
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any
 
-from airflow_train.runtime import exits, processes, protocol, rank, records
+from airflow_train.runtime import exits, handed, processes, protocol, rank, records
 
 
 def main(launch_path: str) -> int:
@@ -27,6 +27,10 @@ def main(launch_path: str) -> int:
     control = socket.socket(socket.AF_UNIX)
     control.connect(told["socket"])
     control.sendall(b"%d\n" % one["rank"])
+    try:
+        handed.take(launch, control)
+    except EOFError:  # the supervisor is dead
+        return 1
     parent = os.getppid()
     if parent == told["supervisor"]:  # mpirun is dead, and the supervisor has inherited its child
         return 1

@@ -18,7 +18,7 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-from airflow_train.runtime import cgroups, exits, processes, protocol
+from airflow_train.runtime import cgroups, exits, handed, processes, protocol
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
@@ -122,6 +122,7 @@ class MpirunRanks:
                 connection.settimeout(1.0)
                 with contextlib.suppress(OSError, ValueError):
                     number = _first_line(connection)
+                    handed.pass_on(self.launch, connection)
                     connection.sendall(self._said)
                     self._wrappers[number] = connection
 

@@ -15,7 +15,17 @@ import select
 import signal
 import time
 
-from airflow_train.runtime import collecting, forked, phases, ports, processes, protocol, records, staging
+from airflow_train.runtime import (
+    collecting,
+    forked,
+    handed,
+    phases,
+    ports,
+    processes,
+    protocol,
+    records,
+    staging,
+)
 from airflow_train.runtime.memory import NodeMemory
 
 TYPE_CHECKING = False
@@ -35,6 +45,13 @@ def main(launch_path: str) -> int:
     launch = records.read(launch_path)
     if launch is None:
         return 2
+    if not handed.receive(launch):
+        print(
+            protocol.timestamp(),
+            "not started: whoever submits was killed while handing over secrets",
+            flush=True,
+        )
+        return 3
     folder = os.path.dirname(launch_path)
     if not records.create(
         os.path.join(folder, protocol.CLAIM_FILE), {**protocol.identity(), "at": protocol.timestamp()}
@@ -52,6 +69,7 @@ def collect_again(launch_path: str) -> int:
     launch = records.read(launch_path)
     if launch is None:
         return 2
+    handed.receive(launch)  # who doesn't have them collects too, but for logs
     node = Node(launch, os.path.dirname(launch_path))
     with open(launch_path, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two who look at once collect one after the other
@@ -72,10 +90,7 @@ class Node:
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
         self.ranks = _ranks(launch)
         self.memory = NodeMemory(launch, folder)
-        self.mirror = collecting.LogMirror(
-            os.path.join(self.work, protocol.LOGS_FOLDER),
-            os.path.join(self.run_folder, protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
-        )
+        self.mirror = _mirror(launch)
         self._beat, self._next_beat = 0, 0.0
         self._stopping: str | None = None
         self._kill_at: float | None = None
@@ -281,6 +296,18 @@ def _tolerated(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         print(protocol.timestamp(), "a %s could not be written: %s" % (what, error.strerror), flush=True)
+
+
+def _mirror(launch: dict[str, Any]) -> collecting.LogMirror:
+    places = (
+        os.path.join(launch["work_folder"], protocol.LOGS_FOLDER),
+        os.path.join(launch["run_folder"], protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
+    )
+    if not launch.get("secrets"):
+        return collecting.LogMirror(*places)
+    from airflow_train.runtime import secret_logs  # every run waits for this process's imports
+
+    return secret_logs.mirror(launch, *places)
 
 
 def _ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:

@@ -7,6 +7,10 @@ import re
 
 from airflow_train.runtime import protocol
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from airflow_train.runtime.redaction import Redactor
+
 _CHUNK = 1 << 18
 #: Bytes of raw output that are kept for the last lines and a traceback.
 _TAIL = 64 << 10
@@ -17,11 +21,12 @@ _SYNTAX = re.compile(r"^(SyntaxError|IndentationError|TabError): ", re.MULTILINE
 class RankLog:
     """An append-only file of `<time> <text>` lines; `take` never waits for a whole line."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, hide: Redactor | None = None) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._at_line_start = True
         self._tail = b""
+        self._hidden = None if hide is None else hide.stream()
         #: Bytes that could not be written, on a full disk say; the script goes on all the same.
         self.lost = 0
 
@@ -30,6 +35,14 @@ class RankLog:
         data = os.read(source, _CHUNK)
         if not data:
             return False
+        if self._hidden is not None:
+            data = self._hidden.feed(data)
+        self._add(data)
+        return True
+
+    def _add(self, data: bytes) -> None:
+        if not data:
+            return
         self._tail = (self._tail + data)[-_TAIL:]
         stamp = protocol.timestamp().encode() + b" "
         ends_line = data.endswith(b"\n")
@@ -37,7 +50,6 @@ class RankLog:
         text = body.replace(b"\n", b"\n" + stamp) + (b"\n" if ends_line else b"")
         self._write(stamp + text if self._at_line_start else text)
         self._at_line_start = ends_line
-        return True
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -55,7 +67,9 @@ class RankLog:
         self._at_line_start, self._tail = True, b""
 
     def close(self) -> None:
-        """End a last line that the script left open."""
+        """Write what was held back, and end a last line that the script left open."""
+        if self._hidden is not None:
+            self._add(self._hidden.feed(b"", last=True))
         if not self._at_line_start:
             self._write(b"\n")
         os.close(self._file)

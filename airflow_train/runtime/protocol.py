@@ -5,13 +5,13 @@ lie in the folder of the run and are JSON objects; apart from `heartbeat` and th
 and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are seconds; sizes are bytes.
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
-                         "script_path", "command", "environment", "ports", "grace_seconds",
+                         "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "limits", "memory_bytes", "mpirun", "retry",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
-                         what the supervisor has to do; holds no secret. `limits` are seconds per phase; `memory_bytes`
-                         is the limit of every node; `mpirun` is the command line that starts the rank wrappers, or null
-                         when the supervisor does; `retry` is null or {"times", "terminal_exit_codes"}: a script that
-                         fails is started again by its wrapper
+                         what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
+                         seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
+                         starts the rank wrappers, or null when the supervisor does; `retry` is null or {"times",
+                         "terminal_exit_codes"}: a script that fails is started again by its wrapper
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
@@ -69,6 +69,8 @@ FILES = "AIRFLOW_TRAIN_FILES"
 TAGS = "AIRFLOW_TRAIN_TAGS"
 RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
+#: Names of the variables whose values are secrets, separated by commas.
+SECRETS = "AIRFLOW_TRAIN_SECRETS"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
@@ -128,6 +130,21 @@ SERVED = "served"
 PORT_PLACEHOLDER = "@PORT%d@"
 #: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does.
 SESSION_PLACEHOLDER = "@SESSION@"
+
+
+#: Digits of the length before what `packed` makes, hexadecimal.
+LENGTH_DIGITS = 8
+
+
+def packed(secrets: dict[str, str], inherited: dict[str, str]) -> bytes:
+    """Secrets as they go to a supervisor's standard input, whole or not at all (`runtime/handed.py`).
+
+    :param inherited: variables of the submitter that show a secret, so that only ranks may have them.
+    """
+    import json
+
+    body = json.dumps({"secrets": secrets, "inherited": inherited}).encode("ascii")
+    return b"%0*x" % (LENGTH_DIGITS, len(body)) + body
 
 
 def node_folder(node: int) -> str:

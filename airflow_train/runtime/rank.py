@@ -15,7 +15,7 @@ import select
 import signal
 import time
 
-from airflow_train.runtime import cgroups, exits, processes, protocol, records
+from airflow_train.runtime import cgroups, exits, handed, processes, protocol, records
 from airflow_train.runtime.output import RankLog
 
 TYPE_CHECKING = False
@@ -73,7 +73,8 @@ class Wrapper:
     ) -> None:
         self.launch, self.rank, self.control, self.place = launch, rank, control, place
         self.folder = os.path.join(launch["run_folder"], protocol.rank_folder(rank["rank"]))
-        self.log = RankLog(os.path.join(launch["run_folder"], protocol.rank_log(rank["rank"])))
+        log = os.path.join(launch["run_folder"], protocol.rank_log(rank["rank"]))
+        self.log = RankLog(log, handed.redactor(launch))
         self.started = time.time()
         self.stopped_by: str | None = None
         self.could_not_start: str | None = None
@@ -292,8 +293,10 @@ def _become_script(
 
 
 def script_environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) -> dict[str, str]:
-    """What the script sees: the submitter's environment without Airflow's own, the definition's, the launcher's."""
+    """What the script sees: the submitter's environment without Airflow's, secrets, the definition's, launcher's."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
+    environment.update(handed.variables(launch, "inherited"))
+    environment.update(handed.variables(launch, "secrets"))
     for layer in (launch["environment"], rank["environment"]):
         for name, value in layer.items():
             for index, port in enumerate(ports):

@@ -12,6 +12,7 @@
 10. `outputs/` and logs come back after success, failure and cancel alike.
 11. What a run waits for before its supervisor can speak is said by the target, in events of the phases `queue`,
     `schedule`, `pull` and `build` (`runtime/protocol.py`).
+12. Values of secrets reach the ranks alone: no file, argument, object or environment of anything else holds them.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ class Target(Protocol):
         """What `submit` would create."""
         ...
 
-    def submit(self, spec: RunSpec, store: RunStore) -> None:
+    def submit(self, spec: RunSpec, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """Create what the plan says; finding it already there is success.
 
+        :param secrets: variable → value, for every name in the job's `secrets`.
         :raises InfrastructureFailure: the backend refused.
         """
         ...
@@ -71,8 +73,11 @@ class Target(Protocol):
         """What lives of the run."""
         ...
 
-    def collect(self, record: RunRecord, store: RunStore) -> None:
-        """Bring logs and outputs home in place of a supervisor that died."""
+    def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
+        """Bring logs and outputs home in place of a supervisor that died.
+
+        :param secrets: as in `submit`; None where they can't be read, so that nothing may be copied that shows them.
+        """
         ...
 
     def end(self, record: RunRecord, store: RunStore) -> None:

@@ -19,6 +19,8 @@ from airflow_train import runtime
 from airflow_train.store.run_store import RunStore
 
 _SOURCE = Path(runtime.__file__).parent
+#: What the runtime and scripts both need lies in both, for scripts under a name that is nobody else's.
+_SHARED = {"redaction.py": "train_redaction.py"}
 #: Every file of the zipapp is dated alike, so that the same code is the same file.
 _DATE = (2020, 1, 1, 0, 0, 0)
 
@@ -45,6 +47,7 @@ def _build() -> tuple[str, bytes, dict[str, bytes]]:
         path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in sorted(_SOURCE.rglob("*.py"))
     }
     modules = {name.partition("/")[2]: data for name, data in sources.items() if name.startswith("script/")}
+    modules.update({name: sources[shared] for shared, name in _SHARED.items()})
     digest = hashlib.sha256(importlib.util.MAGIC_NUMBER)
     for name, data in sources.items():
         digest.update(b"%s\0%d\0%s" % (name.encode(), len(data), data))

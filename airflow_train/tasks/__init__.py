@@ -7,6 +7,7 @@
     training    the way of a run through one task: start or find it, follow it, tell how it ended
     deferring   what a task hands to the triggerer, and what comes back
     store_watch one loop in the triggerer for all deferred runs of a store
+    secrets     connections and variables that a definition refers to
     kill        what a kill means, and whether the run stops with the task
     reconcile   runs that outlived their task are found and stopped
     live_log    the bounded view of all ranks in the task log

@@ -40,7 +40,10 @@ __all__ = [
     "AirflowSkipException",
     "AirflowTaskTimeout",
     "default_deferrable",
+    "is_missing",
+    "mask_secret",
     "parsed_file",
+    "redacted",
     "task_states",
     "triggers_hear_kills",
     "unmapped",
@@ -56,6 +59,31 @@ def default_deferrable() -> bool:
 def unmapped(operator: object) -> bool:
     """Is this the operator of one mapped task, made when the task runs, and not while the DAG file is parsed?"""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
+def mask_secret(value: str) -> None:
+    """Have Airflow hide a value in the logs of this process and of its supervisor."""
+    from airflow.sdk import log
+
+    log.mask_secret(value)
+
+
+def redacted(text: str) -> str:
+    """The text as Airflow would log it."""
+    from airflow.sdk import log
+
+    redact: Any = vars(log)["redact"]  # 3.1 to 3.3 import it there, from a place that isn't public
+    return str(redact(text))
+
+
+def is_missing(error: BaseException) -> bool:
+    """Does Airflow say that there is no such connection or variable?"""
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+
+    if isinstance(error, AirflowRuntimeError):
+        return error.error.error in (ErrorType.CONNECTION_NOT_FOUND, ErrorType.VARIABLE_NOT_FOUND)
+    # 3.1 and 3.2 have it in `airflow.exceptions`; variables were KeyErrors where the database is asked
+    return isinstance(error, KeyError) or type(error).__name__ == "AirflowNotFoundException"
 
 
 def parsed_file() -> str | None:

@@ -19,7 +19,7 @@ from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import attempts, compat, deferring, identity, kill, plain, xcom
+from airflow_train.tasks import attempts, compat, deferring, identity, kill, plain, secrets, xcom
 from airflow_train.tasks.failures import translated
 from airflow_train.tasks.kill import KillSwitch
 from airflow_train.tasks.live_log import LiveLog
@@ -118,7 +118,14 @@ def follow(
             log.info("Run %s is %s", run_id, words)
         live.show(view)
 
-    view = wait.wait(store, run_id, poll_interval=poll_interval, on_look=show, sleep=switch.pause)
+    view = wait.wait(
+        store,
+        run_id,
+        poll_interval=poll_interval,
+        on_look=show,
+        sleep=switch.pause,
+        secrets=secrets.source(),
+    )
     live.finish(store.files.join(layout.user_logs(run_id)))
     return view
 
@@ -208,6 +215,7 @@ def _submit(
         ends_with=identity.task_of(context) if wish.wait and not wish.leave_on_kill else None,
         origin={**identity.origin_of(context), "waits": wish.wait},
         before_start=switch.check,
+        secrets=secrets.source(),
     )
 
 

@@ -13,7 +13,7 @@ from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs import ids
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import compat, deferring, identity, kill, reconcile, training, xcom
+from airflow_train.tasks import compat, deferring, identity, kill, reconcile, secrets, training, xcom
 from airflow_train.tasks.compat import AirflowFailException
 from airflow_train.tasks.failures import translated
 
@@ -31,7 +31,7 @@ def poke(
     with translated():
         _check(run_id, context)
         store = open_store(uri)
-        view = observe.look(store, run_id, may_start=True, patient=pause)
+        view = observe.look(store, run_id, may_start=True, patient=pause, secrets=secrets.source())
         _own(store, view, context)
         phase, reason = view.record.phase, view.record.reason
         about = f", {phase.words()}, since {phase.since}" if phase else f": {reason}" if reason else ""

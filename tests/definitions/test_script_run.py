@@ -25,7 +25,15 @@ def test_a_script_run_has_the_parameters_of_the_original_and_our_additions() -> 
     ]  # fmt: skip
     parameters = list(inspect.signature(ScriptRunConfig).parameters)
     assert parameters[: len(original)] == original
-    assert set(parameters[len(original) :]) == {"experiment", "cpu", "memory", "gpu", "tags", "grace_seconds"}
+    assert set(parameters[len(original) :]) == {
+        "experiment",
+        "cpu",
+        "memory",
+        "gpu",
+        "tags",
+        "grace_seconds",
+        "secrets",
+    }
 
 
 def test_a_run_lasts_at_most_thirty_days_unless_told() -> None:

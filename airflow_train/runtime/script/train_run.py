@@ -31,6 +31,7 @@ _TEMPORARY = ".airflow-train-tmp-"  # listings of the store leave these out
 _MENDS = {"log": "use run.log_list, or run.log_row for named values", "log_row": "use run.log_table"}
 _encode = json.encoder.encode_basestring_ascii
 _current: dict[tuple[type[Run], str, str], Run] = {}
+_secrets: dict[str, Any] = {}  # what hides them in everything that is stored; empty where the run has none
 _said: list[str] = []
 
 
@@ -281,6 +282,8 @@ class _Place:
         self._line_file = os.open(metrics, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
     def write(self, line: str) -> None:
+        if _secrets:
+            line = _secrets["redactor"].line(line)
         data = line.encode("ascii")
         done = os.write(self._line_file, data)
         while done < len(data):
@@ -304,6 +307,7 @@ class _Place:
             )
 
     def put(self, name: str, stream: Any) -> None:
+        without_secrets(name, "The name of an uploaded file")
         self.check_free(name)
         target = os.path.join(self._files, name)
         try:
@@ -363,7 +367,33 @@ class _Offline(_Place):
         print(f"Attempted to upload file {name}")
 
 
+def without_secrets(value: Any, what: str = "") -> Any:
+    """Plain data with `***` for the run's secrets.
+
+    :param what: a name, which can't be changed; then a secret in it is refused with WrongValue.
+    """
+    if not _secrets:
+        return value
+    shown = _secrets["redactor"].plain(value)
+    if what and shown != value:
+        raise WrongValue(
+            f"{what} holds a secret of the run, and names are stored and shown; take another one."
+        )
+    return shown
+
+
+def _hide_secrets(environ: Mapping[str, str]) -> None:
+    names = environ.get("AIRFLOW_TRAIN_SECRETS")
+    if names and not _secrets:
+        from train_redaction import Redactor  # lies beside this file, as `targets/bundle.py` packs them
+
+        redactor = Redactor([environ[name] for name in names.split(",") if name in environ])
+        if redactor:
+            _secrets["redactor"] = redactor
+
+
 def _from_environment(cls: type[Run], environ: Mapping[str, str]) -> Run:
+    _hide_secrets(environ)
     try:
         metrics, files = environ["AIRFLOW_TRAIN_METRICS"], environ["AIRFLOW_TRAIN_FILES"]
         place = _Place(metrics, files, environ.get("AIRFLOW_TRAIN_CANCEL", ""))

@@ -10,25 +10,30 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runtime import protocol
 
 #: Seconds that ranks have to end by themselves when their supervisor was killed.
 LAST_WORDS = 3.0
+#: A variable of the submitter with the same value as a secret of this many characters is kept from the supervisor.
+_TELLING = 5
 
 
-def start(argv: Sequence[str], log: Path, limit: float | None = None) -> None:
+def start(
+    argv: Sequence[str], log: Path, limit: float | None = None, secrets: Mapping[str, str] | None = None
+) -> None:
     """Start a supervisor, which detaches itself at once; its words go to `log`.
 
     :param limit: seconds that this may take.
+    :param secrets: what only its ranks may have in their environment.
     :raises InfrastructureFailure: it can't be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as words:
-            code = _call(argv, words, limit)
+            code = _call(argv, words, limit, secrets or {})
     except subprocess.TimeoutExpired as error:
         raise InfrastructureFailure(
             f"the supervisor {argv[0]} did not begin within {limit:g} s; look at this machine, or raise "
@@ -42,18 +47,22 @@ def start(argv: Sequence[str], log: Path, limit: float | None = None) -> None:
         raise InfrastructureFailure(f"the supervisor ended at once with code {code}: {_last_line(log)}")
 
 
-def _call(argv: Sequence[str], words: BinaryIO, limit: float | None) -> int:
+def _call(argv: Sequence[str], words: BinaryIO, limit: float | None, secrets: Mapping[str, str]) -> int:
     # any process of this user can read the supervisor's environment, the script too
     environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
+    values = {value for value in secrets.values() if len(value) >= _TELLING}
+    inherited = {name: value for name, value in environment.items() if name in secrets or value in values}
     process = subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if secrets else subprocess.DEVNULL,
         stdout=words,
         stderr=words,
         cwd="/",
-        env=environment,
+        env={name: value for name, value in environment.items() if name not in inherited},
         start_new_session=True,
     )
+    if process.stdin is not None:
+        _hand_over(process.stdin, protocol.packed(dict(secrets), inherited), limit)
     left = limit
     if limit is not None and hasattr(os, "pidfd_open"):  # `wait` with a limit dozes for up to 50 ms
         descriptor = os.pidfd_open(process.pid)
@@ -67,20 +76,35 @@ def _call(argv: Sequence[str], words: BinaryIO, limit: float | None) -> int:
         raise
 
 
+def _hand_over(pipe: IO[bytes], data: bytes, limit: float | None) -> None:
+    """Write all to a supervisor, as long as it reads: one that finds the run claimed doesn't."""
+    deadline = None if limit is None else time.monotonic() + limit
+    os.set_blocking(pipe.fileno(), False)
+    with contextlib.suppress(BrokenPipeError, BlockingIOError), pipe:
+        while data:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([], [pipe], [], left)[1]:
+                return  # what it has got isn't whole, so that it starts nothing
+            data = data[os.write(pipe.fileno(), data) :]
+
+
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else f"it said nothing in {log}."
 
 
-def collect(argv: Sequence[str], log: Path, limit: float | None = None) -> None:
+def collect(
+    argv: Sequence[str], log: Path, limit: float | None = None, secrets: Mapping[str, str] | None = None
+) -> None:
     """Collect in place of a dead supervisor and wait for the end of it.
 
     :param limit: seconds that this may take.
+    :param secrets: as in `start`; without them logs that may show them stay behind.
     :raises InfrastructureFailure: it failed; the working directory is kept.
     """
     try:
         with log.open("ab") as words:
-            code = _call(argv, words, limit)
+            code = _call(argv, words, limit, secrets or {})
     except subprocess.TimeoutExpired as error:
         raise InfrastructureFailure(
             f"what the run left could not be collected within {limit:g} s; raise [train] collect_limit"

@@ -73,6 +73,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "script_path": places.script,
         "command": command(job, places.interpreter, _starter(spec, places)),
         "environment": _environment(spec, places),
+        "secrets": sorted(job.get("secrets") or {}),
         "mpirun": mpirun,
         "retry": _retry(spec),
         "ranks": ranks,
@@ -117,9 +118,15 @@ def _environment(spec: RunSpec, places: Places) -> dict[str, str]:
         protocol.TAGS: json.dumps(dict(spec.tags)),
         protocol.PROPERTIES: json.dumps(dict(spec.properties)),
         protocol.MODELS: places.models,
+        **_secrets(spec),
         protocol.FILES: os.path.join(places.run_folder, protocol.FILES_FOLDER),
         protocol.CANCEL: os.path.join(places.run_folder, protocol.CANCEL_FILE),
     }
+
+
+def _secrets(spec: RunSpec) -> dict[str, str]:
+    names = sorted(spec.job.get("secrets") or {})
+    return {protocol.SECRETS: ",".join(names)} if names else {}
 
 
 def azureml_variables(spec: RunSpec) -> dict[str, str]:

@@ -118,12 +118,13 @@ class LocalTarget:
         assert store.files.local_root is not None  # `check` has refused every other store
         return str(store.files.local_root / name)
 
-    def submit(self, spec: RunSpec, store: RunStore) -> None:
+    def submit(self, spec: RunSpec, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """Write the launch file and start a supervisor; one that finds the run claimed leaves at once."""
         bundle.install(store)
         made = self.plan(spec, store)
         store.files.create_json(layout.launch(spec.run_id), dict(made.launch))
-        engine.start(made.supervisor, self._node_log(spec.run_id, store), spec.limits.get("start"))
+        limit = spec.limits.get("start")
+        engine.start(made.supervisor, self._node_log(spec.run_id, store), limit, secrets)
 
     def _node_log(self, run_id: str, store: RunStore) -> Path:
         return Path(self._path(store, layout.run(run_id))) / protocol.node_log(0)
@@ -132,7 +133,7 @@ class LocalTarget:
         """What lives of the run on this machine."""
         return local_observe.observe(record)
 
-    def collect(self, record: RunRecord, store: RunStore) -> None:
+    def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """End what is left, then collect in place of the dead supervisor."""
         if not store.files.exists(layout.launch(record.run_id)):
             return  # cancelled before it was launched
@@ -141,7 +142,8 @@ class LocalTarget:
         archive, _ = bundle.names()
         launch = self._path(store, layout.launch(record.run_id))
         argv = [sys.executable, "-I", "-S", "-B", self._path(store, archive), "collect", launch]
-        engine.collect(argv, self._node_log(record.run_id, store), record.spec.limits.get("collect"))
+        limit = record.spec.limits.get("collect")
+        engine.collect(argv, self._node_log(record.run_id, store), limit, secrets)
 
     def end(self, record: RunRecord, store: RunStore) -> None:
         """Kill the supervisor; its ranks end by themselves, those that don't are killed."""

@@ -96,7 +96,8 @@ def secret(name: str) -> str:
     variable = str(name).upper().replace("-", "_")
     if variable not in os.environ:
         raise NotHere(
-            f"get_secret({name!r}): the environment variable {variable} isn't set; set it where the run is submitted."
+            f"get_secret({name!r}): the environment variable {variable} isn't set; add it to the definition, as in "
+            f'secrets: {{{variable}: "connection:ID/password"}}.'
         )
     return os.environ[variable]
 

@@ -10,6 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from airflow_train.runtime.script.train_run import without_secrets
+else:
+    from train_run import without_secrets
+
 _TEMPORARY = ".airflow-train-tmp-"  # listings of the store leave these out
 
 
@@ -22,7 +26,7 @@ def create(path: str, value: dict[str, Any]) -> bool:
     aside = os.path.join(folder, f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}")
     try:
         with open(aside, "x", encoding="ascii") as file:
-            file.write(json.dumps(value, separators=(",", ":")) + "\n")
+            file.write(json.dumps(without_secrets(value), separators=(",", ":")) + "\n")
         os.link(aside, path)
         return True
     except FileExistsError:

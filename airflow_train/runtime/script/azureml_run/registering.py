@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from airflow_train.runtime.script.azureml_run import documents
-    from airflow_train.runtime.script.train_run import WrongValue
+    from airflow_train.runtime.script.train_run import WrongValue, without_secrets
 else:
     from azureml_run import documents
-    from train_run import WrongValue
+    from train_run import WrongValue, without_secrets
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-._]{0,254}")
 _SHOWN = 20
@@ -52,6 +52,7 @@ def facts(run_id: str, name: Any, path: Any, **others: Any) -> dict[str, Any]:
             f"run.register_model: the model's name is {name!r} but must be 1 to 255 letters, digits, '-', '.' or '_' "
             "and start with a letter or digit."
         )
+    without_secrets(name, "run.register_model: the model's name")
     if others["model_framework_version"] and not others["model_framework"]:
         raise WrongValue(
             f"run.register_model({name!r}) got a model_framework_version without a model_framework; give both, or none."

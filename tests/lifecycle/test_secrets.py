@@ -1,0 +1,326 @@
+"""Secrets reach the ranks and nothing else: no file of the store, no other process, no sentence holds one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_train.definitions.secrets import Reference
+from airflow_train.exceptions import DefinitionError, RunNotCompleted, SecretNotFound
+from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle.experiment import Experiment
+from airflow_train.lifecycle.run import Run
+from airflow_train.lifecycle.secrets import Source
+from airflow_train.lifecycle.submit import dry_run, submit
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore, open_store
+from tests.secrecy import KEY, SECRET, processes_showing, shown_in
+from tests.targets.lab import Lab, until
+
+#: Shows its secrets in every way that is stored.
+SHOWS = """
+import json, logging, os, sys, time, urllib.parse
+from train_run import Run
+secret, key = os.environ["SECRET"], os.environ["KEY"]
+print("here:", secret, urllib.parse.quote(secret, safe=""), [secret], json.dumps({"key": key}), flush=True)
+print(key, os.environ)
+for n in range(0, len(secret), 3):
+    sys.stdout.write(secret[n : n + 3]); sys.stdout.flush(); time.sleep(0.01)
+print()
+sys.stderr.write("x" * 300_000 + secret + "\\n")
+with open("logs/a.log", "w") as log:
+    log.write("begins with " + secret[:5]); log.flush(); time.sleep(0.5); log.write(secret[5:] + key)
+run = Run.get_context()
+run.log("loss", 0.5)
+run.log(secret, "why " + secret, description=secret)
+run.log_list("list", [secret, 1]); run.log_row("row", a=key); run.log_table("table", {secret: [secret]})
+run.tag(secret, "tag " + key)
+"""
+FAILS = SHOWS + "\nraise ValueError('can not log in with ' + secret)\n"
+AZUREML = """
+import os
+from azureml.core import Run
+run = Run.get_context()
+secret = run.get_secret("SECRET")
+run.add_properties({"login": secret})
+child = run.child_run(secret)
+child.log("with", secret)
+child.complete()
+open("outputs/model.txt", "w").write("weights")
+run.register_model("m", "outputs/model.txt", tags={"by": secret}, description="made with " + secret)
+"""
+
+
+@pytest.fixture
+def store(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """An empty store; the process that submits has both secrets in its environment, one of them twice."""
+    monkeypatch.setenv("OUR_SECRET", SECRET)
+    monkeypatch.setenv("SECRET", SECRET)
+    monkeypatch.setenv("OUR_KEY", KEY)
+    return open_store(store_uri)
+
+
+@pytest.fixture
+def definition(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Plain data of an estimator that runs some code with both secrets."""
+
+    def made(code: str, **more: Any) -> dict[str, Any]:
+        (tmp_path / "source").mkdir(exist_ok=True)
+        (tmp_path / "source" / "train.py").write_text(code, encoding="utf-8")
+        secrets = {"SECRET": "env:OUR_SECRET", "KEY": "env:OUR_KEY"}
+        whole = {
+            "type": "Estimator",
+            "source_directory": str(tmp_path / "source"),
+            "entry_script": "train.py",
+        }
+        return {**whole, "secrets": secrets, **more}
+
+    return made
+
+
+@pytest.fixture
+def lab(store_uri: str, tmp_path: Path) -> Iterator[Lab]:
+    """Eyes for what runs leave behind."""
+    made = Lab(store_uri, tmp_path)
+    yield made
+    made.close()
+
+
+def folder_of(store: RunStore) -> Path:
+    """Where the store lies."""
+    assert store.files.local_root is not None
+    return Path(store.files.local_root)
+
+
+def run_of(store: RunStore, data: dict[str, Any], source: Source | None = None) -> Run:
+    """Submit and wait."""
+    given = {} if source is None else {"secrets": source}
+    run = Experiment("secret", store, **given).submit(data)
+    run.wait_for_completion(raise_on_error=False)
+    return run
+
+
+def test_a_script_finds_its_secrets_in_its_environment(store: RunStore, definition: Any) -> None:
+    code = "import os; open('outputs/x','w').write(os.environ['SECRET'] + os.environ['KEY'] + os.environ['OUR_KEY'])"
+    run = run_of(store, definition(code))
+
+    assert store.files.read(f"{layout.outputs(run.id)}/x").decode() == SECRET + KEY + KEY
+
+
+@pytest.mark.parametrize("code", [SHOWS, FAILS], ids=["completed", "failed"])
+def test_nothing_in_the_store_shows_a_secret(store: RunStore, definition: Any, code: str) -> None:
+    run = run_of(store, definition(code))
+    lines = [line.text for line in run.logs()]
+
+    assert run.get_status() == ("Completed" if code is SHOWS else "Failed"), lines
+    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert 'here: *** *** [\'***\'] {"key": "***"}' in lines
+    assert run.get_metrics()["***"] == "why ***"
+    assert run.get_metrics("loss") == {"loss": 0.5}
+    assert store.files.read(f"{layout.logs(run.id)}/a.log") == b"begins with ******"
+
+
+def test_no_sentence_about_a_failure_shows_a_secret(store: RunStore, definition: Any) -> None:
+    run = Experiment("secret", store).submit(definition(FAILS))
+    with pytest.raises(RunNotCompleted, match=r"ValueError: can not log in with \*\*\*") as caught:
+        run.wait_for_completion()
+    assert SECRET not in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_what_a_script_for_azure_ml_keeps_shows_no_secret(store: RunStore, definition: Any) -> None:
+    run = run_of(store, definition(AZUREML))
+
+    assert run.get_status() == "Completed", [line.text for line in run.logs()]
+    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert run.properties["login"] == "***"
+    assert run.get_children()[0].get_metrics() == {"with": "***"}
+
+
+@pytest.mark.mpi
+def test_ranks_of_mpi_have_their_secrets_and_nobody_shows_them(
+    store: RunStore, definition: Any, mpi_python: str, lab: Lab, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    code = f"{SHOWS}\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    environment = {
+        "name": "e",
+        "python": {"user_managed_dependencies": True, "interpreter_path": mpi_python},
+    }
+    more = {"distributed_training": "mpi", "process_count_per_node": 2, "environment_definition": environment}
+    run = Experiment("secret", store).submit(definition(code, **more))
+    lab.run_ids.append(run.id)
+    lab.started(run.id, 2)
+    showing = processes_showing(run.id, SECRET, KEY)
+    go.touch()
+
+    assert run.wait_for_completion(raise_on_error=False) == "Completed", [line.text for line in run.logs()]
+    assert showing == []
+    assert shown_in(folder_of(store), SECRET, KEY) == []
+
+
+def test_only_the_script_has_secrets_in_environment_or_command_line(
+    store: RunStore, definition: Any, lab: Lab, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    run = Experiment("secret", store).submit(definition(code))
+    lab.run_ids.append(run.id)
+    script = lab.started(run.id)[0]["script"]["pid"]
+    environ = Path(f"/proc/{script}/environ")
+    until(lambda: SECRET.encode() in environ.read_bytes())
+    showing = processes_showing(run.id, SECRET, KEY)
+    supervisor = Path(f"/proc/{lab.supervisor(run.id)}/environ").read_bytes()
+    go.touch()
+    run.wait_for_completion()
+
+    assert showing == []
+    assert SECRET.encode() not in supervisor
+
+
+def test_what_is_missing_is_said_before_anything_is_written(
+    store: RunStore, definition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUR_SECRET")
+    monkeypatch.setenv("OUR_KEY", "")
+    with pytest.raises(SecretNotFound) as caught:
+        Experiment("secret", store).submit(definition("pass"))
+    assert str(caught.value).splitlines() == [
+        (
+            "secrets.SECRET is env:OUR_SECRET, but the environment variable OUR_SECRET isn't set where the run is "
+            "started; set it there."
+        ),
+        "secrets.KEY is env:OUR_KEY, but it is empty; correct it.",
+    ]
+    assert not folder_of(store).exists()
+
+
+def test_without_airflow_a_connection_says_who_knows_it(store: RunStore, definition: Any) -> None:
+    with pytest.raises(SecretNotFound, match=r"secrets.K is connection:w/password, but only Airflow knows"):
+        Experiment("secret", store).submit(definition("pass", secrets={"K": "connection:w/password"}))
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"script_params": {"--login": f"x{SECRET}x"}}, "script_params['--login']"),
+        ({"environment_variables": {"LOGIN": SECRET}}, "environment_variables.LOGIN"),
+        ({"tags": {SECRET: "yes"}}, "tags"),
+    ],
+    ids=["parameter", "variable", "tag"],
+)
+def test_a_definition_that_holds_a_secret_beside_its_reference_is_refused(
+    store: RunStore, definition: Any, more: dict[str, Any], place: str
+) -> None:
+    with pytest.raises(DefinitionError, match=r"holds the value of secrets.SECRET \(not shown\)") as caught:
+        Experiment("secret", store).submit(definition("pass", **more))
+    assert str(caught.value).startswith(place)
+    assert SECRET not in str(caught.value)
+    assert not folder_of(store).exists()
+
+
+def test_a_definition_that_holds_what_the_process_knows_to_be_secret_is_refused(
+    store: RunStore, definition: Any
+) -> None:
+    source = Source(knows=lambda text: "masked" in text)
+    data = definition("pass", secrets={}, script_params={"--in": ["a", "unmasked"]})
+    with pytest.raises(
+        DefinitionError, match=r"^script_params\['--in'\]\[1\] holds a value that Airflow keeps"
+    ):
+        Experiment("secret", store, secrets=source).submit(data)
+
+
+def test_a_host_that_is_handed_over_may_stand_elsewhere(store: RunStore, definition: Any) -> None:
+    source = Source(lambda wanted: {"host": "localhost"}[wanted.field])
+    data = definition("pass", secrets={"HOST": "connection:db/host"}, tags={"where": "localhost"})
+
+    assert run_of(store, data, source).get_status() == "Completed"
+
+
+def test_a_plan_names_references_only(store: RunStore, definition: Any) -> None:
+    plan = dry_run(store, definition("pass")).to_json()
+
+    assert plan["launch"]["secrets"] == ["KEY", "SECRET"]
+    assert SECRET not in str(plan)
+
+
+def test_who_can_read_the_secrets_starts_what_a_dead_submitter_left(
+    store: RunStore, definition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(Exception):
+        pass
+
+    def die() -> None:
+        raise Died
+
+    with pytest.raises(Died):
+        submit(store, definition("pass"), run_id="left", before_start=die)
+    monkeypatch.setattr(observe, "START_AFTER", 0.0)
+    monkeypatch.delenv("OUR_KEY")
+    blind = observe.look(store, "left", may_start=True)
+    monkeypatch.setenv("OUR_KEY", KEY)
+    seeing = wait.wait(store, "left", timeout=30)
+
+    assert blind.record.claim is None
+    assert "waits for a process that can read its secrets: secrets.KEY is env:OUR_KEY, but" in blind_reason(
+        store
+    )
+    assert seeing.status == "Completed"
+
+
+def blind_reason(store: RunStore) -> str:
+    """Why the run of that test waited."""
+    return next(str(event["reason"]) for event in store.record("left").events if "waits" in event["reason"])
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["who can read them", "who can't"])
+def test_logs_that_a_dead_supervisor_left_show_no_secret(
+    store: RunStore, definition: Any, lab: Lab, knows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nfile = open('logs/a.log', 'w', buffering=1)\n"
+        "while True: file.write('x' + os.environ['SECRET'] + '\\n'); time.sleep(0.01)\n"
+    )
+    run = Experiment("secret", store).submit(definition(code))
+    lab.run_ids.append(run.id)
+    copy = lab.path(run.id, "files", "logs", "a.log")
+    until(lambda: copy.exists() and copy.stat().st_size > 100)
+    os.kill(lab.supervisor(run.id), 9)
+    if not knows:
+        monkeypatch.delenv("OUR_SECRET")
+    lab.wait(run.id)
+
+    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert set(copy.read_text().split()) == {"x***"}
+    assert ("are not copied" in lab.output(run.id, "system_logs/node_0.txt")) != knows
+    assert not list(copy.parent.glob("*conflict*"))
+
+
+def test_short_values_and_numbers_of_metrics_are_left_as_they_are(store: RunStore, definition: Any) -> None:
+    values = {"PIN": "123456", "SHORT": "abc"}
+    source = Source(lambda wanted: values[wanted.name])
+    code = (
+        "from train_run import Run\nrun = Run.get_context()\nrun.log('n', 123456)\nrun.log('text', 'pin 123456')\n"
+        "print('abc 123456')\n"
+    )
+    secrets = {name: f"variable:{name}" for name in values}
+    run = run_of(store, definition(code, secrets=secrets), source)
+
+    assert run.get_metrics() == {"n": 123456, "text": "pin ***"}
+    assert [line.text for line in run.logs()] == ["abc ***"]
+
+
+def test_a_large_secret_arrives_whole(store: RunStore, definition: Any) -> None:
+    large = "0123456789" * 10_000
+    code = "import os; open('outputs/x','w').write(os.environ['LARGE'])"
+    source = Source(lambda wanted: large)
+    assert isinstance(Reference("variable", "large"), tuple)
+    run = run_of(store, definition(code, secrets={"LARGE": "variable:large"}), source)
+
+    assert store.files.read(f"{layout.outputs(run.id)}/x").decode() == large
+    assert sys.getsizeof(large) > 65536  # more than a pipe holds
