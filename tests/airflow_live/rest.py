@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 #: Seconds; a deadline is there to end a broken test, not to measure.
-PATIENCE = 60
+PATIENCE = 90
 ENDED = ("success", "failed", "upstream_failed", "skipped", "removed")
 
 

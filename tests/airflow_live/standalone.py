@@ -16,6 +16,8 @@ from tests.airflow_live import guard
 
 #: Airflow waits 300 s before it believes that a worker is dead, and asks every 10 s.
 WORKER_IS_DEAD_AFTER = 12
+#: And 30 s before another triggerer takes the triggers of one that is silent.
+TRIGGERER_IS_DEAD_AFTER = 8
 
 
 class Standalone:
@@ -29,29 +31,43 @@ class Standalone:
         self.store = home / "run store"
         api, *log_servers = _free_ports(3)
         self.address = f"http://127.0.0.1:{api}"
+        self._environment = _environment(home, self.store, api, log_servers)
+        self._guards: list[subprocess.Popen[bytes]] = []
+        self.start("standalone")
+
+    def start(self, command: str) -> None:
+        """Start one of Airflow's processes, which ends with the others."""
         airflow = Path(sys.executable).with_name("airflow")
-        with self.output.open("wb") as output:
-            self._guard = subprocess.Popen(
-                [sys.executable, guard.__file__, sys.executable, str(airflow), "standalone"],
-                env=_environment(home, self.store, api, log_servers),
-                cwd=home,
+        with self.output.open("ab") as output:
+            guarded = subprocess.Popen(
+                [sys.executable, guard.__file__, sys.executable, str(airflow), command],
+                env=self._environment,
+                cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guards.append(guarded)
+
+    def kill(self, command: str) -> None:
+        """Kill one of Airflow's processes and all its children at once."""
+        [root, *_] = [
+            pid
+            for one in self._guards
+            for pid in sorted(guard.descendants(one.pid))
+            if command_line(pid).endswith(f"airflow {command}")
+        ]
+        for pid in [root, *guard.descendants(root)]:
+            os.kill(pid, signal.SIGKILL)
 
     def wait_until_ready(self, seconds: float = 120) -> None:
         """Wait until every part says that it is healthy."""
         deadline = time.monotonic() + seconds
         while not self._healthy():
-            assert self._guard.poll() is None, f"airflow standalone has ended:\n{self.tail()}"
+            assert self._guards[0].poll() is None, f"airflow standalone has ended:\n{self.tail()}"
             assert time.monotonic() < deadline, f"Airflow isn't there after {seconds} s:\n{self.tail()}"
             time.sleep(0.2)
-
-    def processes(self, title: str) -> list[int]:
-        """Airflow's processes with this in their command line, the eldest first."""
-        return [pid for pid in sorted(guard.descendants(self._guard.pid)) if title in command_line(pid)]
 
     def tail(self, lines: int = 80) -> str:
         """What Airflow's processes said last, but for the requests they served."""
@@ -64,8 +80,10 @@ class Standalone:
 
     def close(self) -> None:
         """End Airflow and all that its tasks have started."""
-        self._guard.send_signal(signal.SIGTERM)
-        self._guard.wait(30)
+        for one in self._guards:
+            one.terminate()
+        for one in self._guards:
+            one.wait(30)
 
     def _healthy(self) -> bool:
         try:
@@ -107,6 +125,8 @@ def _environment(home: Path, store: Path, api: int, log_servers: list[int]) -> d
         "LOGGING__TRIGGER_LOG_SERVER_PORT": log_servers[1],
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": WORKER_IS_DEAD_AFTER,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 1,
+        "TRIGGERER__JOB_HEARTBEAT_SEC": 1,
+        "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": TRIGGERER_IS_DEAD_AFTER,
         # a user's mark, clear or kill reaches the task at its next heartbeat
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.airflow_live.marks import Marks
 from tests.airflow_live.rest import Rest, until
 from tests.airflow_live.standalone import Standalone, parent
 from tests.targets.lab import processes_of
@@ -20,21 +21,11 @@ TAKEN_OVER = "takes the live run over"
 GONE_WITHIN = 5
 
 
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    """Folder in which scripts leave a file for each start, and wait for a file `go`."""
-    return tmp_path
-
-
-def starts(marks: Path) -> int:
-    return len(list(marks.glob("started-*")))
-
-
 def test_values_of_the_form_reach_the_script_and_xcom_tells_how_the_run_ended(
-    rest: Rest, standalone: Standalone, marks: Path
+    rest: Rest, standalone: Standalone, marks: Marks
 ) -> None:
-    run = rest.trigger("one_task", marks=str(marks), manner="end").wait()
-    assert starts(marks) == 1
+    run = rest.trigger("one_task", marks=marks.path, manner="end").wait()
+    assert marks.starts() == 1
     told = run.xcom("train")
     assert (told["status"], told["metrics"]) == ("Completed", {"loss": 0.5})
     assert run.xcom("train", "run_id") == told["run_id"]
@@ -43,8 +34,8 @@ def test_values_of_the_form_reach_the_script_and_xcom_tells_how_the_run_ended(
     assert (line["event"], line["logger"]) == ("[0] manner: end", "rank.0")
 
 
-def test_a_failure_names_rank_exception_and_last_lines_in_the_task_log(rest: Rest, marks: Path) -> None:
-    run = rest.trigger("one_task", marks=str(marks), manner="fail").wait("failed")
+def test_a_failure_names_rank_exception_and_last_lines_in_the_task_log(rest: Rest, marks: Marks) -> None:
+    run = rest.trigger("one_task", marks=marks.path, manner="fail").wait("failed")
     assert run.xcom("train", "status") is None
     run_id = run.xcom("train", "run_id")
     [error] = [one for one in run.log("train", run.task("train")["try_number"]) if one.get("error_detail")]
@@ -56,9 +47,11 @@ def test_a_failure_names_rank_exception_and_last_lines_in_the_task_log(rest: Res
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["worker and task process", "supervising process only"])
-def test_a_retry_after_sigkill_of_the_worker_takes_the_run_over(rest: Rest, marks: Path, whole: bool) -> None:
-    run = rest.trigger("one_task", marks=str(marks), manner="wait")
-    until(lambda: starts(marks) == 1, what=run.logs)
+def test_a_retry_after_sigkill_of_the_worker_takes_the_run_over(
+    rest: Rest, marks: Marks, whole: bool
+) -> None:
+    run = rest.trigger("one_task", marks=marks.path, manner="wait")
+    until(lambda: marks.starts() == 1, what=run.logs)
     task_process = run.task("train")["pid"]
     worker = parent(task_process)
     os.kill(worker, signal.SIGKILL)
@@ -66,24 +59,24 @@ def test_a_retry_after_sigkill_of_the_worker_takes_the_run_over(rest: Rest, mark
         os.kill(task_process, signal.SIGKILL)
     run.wait_for("train", "running", try_number=2)
     until(lambda: TAKEN_OVER in run.text("train", 2), what=run.logs)
-    (marks / "go").touch()
+    marks.go()
     run.wait()
-    assert starts(marks) == 1
+    assert marks.starts() == 1
     assert run.xcom("train", "status") == "Completed"
 
 
-def test_a_cleared_task_trains_again(rest: Rest, marks: Path) -> None:
-    run = rest.trigger("one_task", marks=str(marks), manner="end").wait()
+def test_a_cleared_task_trains_again(rest: Rest, marks: Marks) -> None:
+    run = rest.trigger("one_task", marks=marks.path, manner="end").wait()
     first = run.xcom("train", "run_id")
     run.clear("train")
     run.wait_for("train", "success", try_number=2)
-    assert starts(marks) == 2
+    assert marks.starts() == 2
     assert run.xcom("train", "run_id") != first
 
 
-def test_a_task_marked_failed_leaves_no_process_after_five_seconds(rest: Rest, marks: Path) -> None:
-    run = rest.trigger("one_task", marks=str(marks), manner="wait")
-    until(lambda: starts(marks) == 1, what=run.logs)
+def test_a_task_marked_failed_leaves_no_process_after_five_seconds(rest: Rest, marks: Marks) -> None:
+    run = rest.trigger("one_task", marks=marks.path, manner="wait")
+    until(lambda: marks.starts() == 1, what=run.logs)
     run_id = run.xcom("train", "run_id")
     assert processes_of(run_id)
     run.mark("train", "failed")
@@ -94,10 +87,10 @@ def test_a_task_marked_failed_leaves_no_process_after_five_seconds(rest: Rest, m
     assert run.task("train")["try_number"] == 1
 
 
-def test_mapped_tasks_are_runs_of_their_own(rest: Rest, marks: Path) -> None:
-    run = rest.trigger("mapped_tasks", marks=str(marks)).wait("failed")
+def test_mapped_tasks_are_runs_of_their_own(rest: Rest, marks: Marks) -> None:
+    run = rest.trigger("mapped_tasks", marks=marks.path).wait("failed")
     ended = {index: run.task("train", index)["state"] for index in range(3)}
     assert ended == {0: "success", 1: "failed", 2: "success"}
     assert len({run.xcom("train", "run_id", index) for index in range(3)}) == 3
-    assert starts(marks) == 3
+    assert marks.starts() == 3
     assert "the weather was bad" in str(run.log("train", map_index=1))

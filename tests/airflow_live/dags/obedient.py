@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, task
 
 from airflow_train.operators import EstimatorOperator
+from airflow_train.sensors import RunSensor
 
 OBEYS = {
     "type": "Estimator",
@@ -25,6 +26,10 @@ def obeys(marks: str = "{{ params.marks }}", manner: str = "{{ params.manner }}"
 
 with DAG("one_task", schedule=None, params=FORM):
     EstimatorOperator(task_id="train", estimator=obeys(), **AT_ONCE)
+
+with DAG("deferred_sensor", schedule=None, params=FORM):
+    submit = EstimatorOperator(task_id="submit", estimator=obeys(), wait_for_completion=False, **AT_ONCE)
+    RunSensor(task_id="wait", run_id=submit.output["run_id"], deferrable=True, **AT_ONCE)
 
 with DAG("mapped_tasks", schedule=None, params=FORM):
 
