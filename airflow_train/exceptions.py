@@ -16,7 +16,8 @@
     └── RunNotCompleted             a run ended, but not well; carries `run_id`
         ├── RunFailed               the script failed                          the author; a retry won't help
         │   ├── OutOfMemory         a rank met its memory limit
-        │   └── TimeLimitReached    `max_run_duration_seconds` passed
+        │   ├── TimeLimitReached    `max_run_duration_seconds` passed
+        │   └── NoProgress          `no_progress_timeout` passed: it hung    the message names rank and call
         ├── InfrastructureFailure   the machine, not the script                nobody: a retry may help
         │   └── WorkerLeft          the task's worker went away, the run goes on; the next try takes it over
         └── RunCanceled             somebody asked for it                      nobody
@@ -112,6 +113,10 @@ class OutOfMemory(RunFailed):
 
 class TimeLimitReached(RunFailed):
     """The run took longer than `max_run_duration_seconds`."""
+
+
+class NoProgress(RunFailed):
+    """Nothing came from any rank for `no_progress_timeout`."""
 
 
 class InfrastructureFailure(RunNotCompleted):

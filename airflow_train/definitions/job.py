@@ -48,6 +48,7 @@ class Job:
     max_run_duration_seconds: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     grace_seconds: float = 30
+    no_progress_timeout: float | None = None
     framework: str | None = None
     framework_version: str | None = None
     resume_from: str | None = None

@@ -69,6 +69,13 @@ class Runnable(Definition):
         doc="Seconds between asking the script to stop and killing it.",
     )
 
+    no_progress_timeout: float | str | None = param(
+        Number(above=True, mend="leave it out to wait for as long as it takes"),
+        default=None,
+        doc="Seconds without a line of output or a metric of any process, after which the stacks of all are logged and "
+        "the run is stopped and has failed.",
+    )
+
     def check(self, at: At) -> None:
         """No variable is a secret and an open one."""
         refuse_twice(at, self.secrets, self.open_variables())
@@ -112,6 +119,7 @@ class Runnable(Definition):
             "tags": dict(self.tags or {}),
             "secrets": dict(self.secrets or {}),
             "grace_seconds": self.grace_seconds,
+            "no_progress_timeout": self.no_progress_timeout,
             "max_run_duration_seconds": said.max_run_duration_seconds,
             "resume_from": said.resume_from,
         }

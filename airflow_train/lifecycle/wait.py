@@ -8,6 +8,7 @@ from collections.abc import Callable
 from airflow_train import config
 from airflow_train.exceptions import (
     InfrastructureFailure,
+    NoProgress,
     OutOfMemory,
     RunCanceled,
     RunFailed,
@@ -29,6 +30,7 @@ _ERRORS: dict[str, type[RunNotCompleted]] = {
     "canceled": RunCanceled,
     "out_of_memory": OutOfMemory,
     "time_limit": TimeLimitReached,
+    "no_progress": NoProgress,
     "infrastructure": InfrastructureFailure,
     "phase_limit": InfrastructureFailure,
     "lost": InfrastructureFailure,

@@ -21,6 +21,7 @@ REASONS = (
     "script",  # a rank ended with an exit code or by a signal of its own making
     "out_of_memory",
     "time_limit",
+    "no_progress",  # nothing came from any rank for longer than it may
     "phase_limit",  # something else than the script took longer than it may
     "canceled",
     "could_not_start",  # the command can't be executed
@@ -91,6 +92,8 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
             f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
         )
         return replace(failed, reason="time_limit", message=message + _starved(record))
+    if stopped == protocol.STOP_NO_PROGRESS and record.stop:
+        return _hung(failed, record, record.stop)
     if stopped == protocol.STOP_PHASE_LIMIT and record.stop:
         ended_well = complete and all(map(diagnosis.ended_well, exits.values()))
         if record.stop["phase"] != "collect" or ended_well:
@@ -137,6 +140,16 @@ def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
     seen = record.exits.get((record.stop or {}).get("rank", -1))
     consequence = seen is not None and seen is not cause and diagnosis.lost_memory(cause)
     return f" {diagnosis.sentence(seen, record.spec.world_size)}" if seen and consequence else ""
+
+
+def _hung(failed: Verdict, record: RunRecord, stop: Mapping[str, Any]) -> Verdict:
+    seconds = record.spec.job["no_progress_timeout"]
+    message = (
+        f"No progress: no line of output and no metric came for {seconds:g} s (no_progress_timeout), so the run was "
+        f"stopped. {stop['detail']}. The stacks of all ranks are in their logs.{_starved(record)}"
+    )
+    found = record.exits.get(stop["rank"]) or record.starts.get(stop["rank"]) or {}
+    return replace(failed, reason="no_progress", message=message, rank=stop["rank"], node=found.get("node"))
 
 
 def _canceled(record: RunRecord) -> str:

@@ -33,6 +33,8 @@ class LogMirror:
         self.source, self.target = source, target
         #: path → inode, position, name of the copy
         self._seen: dict[str, tuple[int, int, str]] = {}
+        #: Bytes copied so far.
+        self.copied = 0
         self._said: set[str] = set()
 
     def sync(self, whole: bool = False) -> None:
@@ -72,6 +74,7 @@ class LogMirror:
                         if not chunk:
                             break
                         copy.write(chunk)
+                        self.copied += len(chunk)
                         left -= len(chunk)
             self._seen[path] = (facts.st_ino, source.tell(), target)
 

@@ -22,6 +22,7 @@ from airflow_train.runtime import (
     phases,
     ports,
     processes,
+    progress,
     protocol,
     records,
     staging,
@@ -30,7 +31,7 @@ from airflow_train.runtime.memory import NodeMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Iterator
+    from typing import Any
 
     from airflow_train.runtime.mpirun import MpirunRanks
 
@@ -87,6 +88,7 @@ class Node:
         self.work: str = launch["work_folder"]
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
+        self.progress = progress.Progress(launch)
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
         self.ranks = _ranks(launch)
         self.memory = NodeMemory(launch, folder)
@@ -135,7 +137,7 @@ class Node:
         )
 
     def _event(self, phase: str, reason: str) -> None:
-        with _tolerated("event"):
+        with records.tolerated("event"):
             records.append_event(self.run_folder, phase, reason)
 
     def heartbeat(self) -> None:
@@ -143,7 +145,7 @@ class Node:
         if time.monotonic() >= self._next_beat:
             self._beat += 1
             beat = {"at": protocol.timestamp(), "beat": self._beat}
-            with _tolerated("heartbeat"):
+            with records.tolerated("heartbeat"):
                 records.replace(self.path(protocol.HEARTBEAT_FILE), beat)
             self._next_beat = time.monotonic() + protocol.HEARTBEAT_SECONDS
 
@@ -164,6 +166,7 @@ class Node:
             self.phases.enter("meet", "waiting for %d ranks to start" % count)
         else:
             self._enter_run()
+        self.progress.begin()
         with ports.free(self.launch["ports"]) as numbers:
             pass  # given back now, for the script to take
         self.ranks.start(numbers, self.memory.place)
@@ -210,12 +213,24 @@ class Node:
         elif self.phases.name == "meet" and self.phases.passed():
             met = "%d of %d ranks had started" % (self._started(), len(self.launch["ranks"]))
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
+        elif self._stopping is None and self.progress.missing(self.mirror.copied):
+            self._stop_hanging()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.ranks.tell(b"K")
             self._kill_at = time.monotonic() + 2.0
             if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
                 processes.kill_descendants()  # whoever started them reaps them
             self._stopping = "forced"
+
+    def _stop_hanging(self) -> None:
+        from airflow_train.runtime import hanging  # most runs don't
+
+        said = (
+            "nothing came for %g s, asking every rank what it is doing" % self.launch["no_progress_timeout"]
+        )
+        self._event("run", said)
+        found = hanging.look(self.launch, self.ranks.left(), self.progress.last)
+        self._stop(protocol.STOP_NO_PROGRESS, **found)
 
     def _abandon(self) -> None:
         """End everything where the run itself was removed from the store: nobody will ever look for it."""
@@ -237,7 +252,7 @@ class Node:
 
     def _stop_record(self, reason: str, **facts: Any) -> None:
         stop = {"at": protocol.timestamp(), "reason": reason, **facts}
-        with _tolerated("stop record"):
+        with records.tolerated("stop record"):
             records.create(self.path(protocol.STOP_FILE), stop)
 
     def _reap(self) -> None:
@@ -286,16 +301,8 @@ class Node:
         """Remove the working directory; what couldn't be collected stays for a person to fetch."""
         import shutil  # not before the ranks run: they wait for this process's imports
 
+        shutil.rmtree(self.path(protocol.STACKS_FOLDER), ignore_errors=True)
         shutil.rmtree(self.work, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _tolerated(what: str) -> Iterator[None]:
-    """What can't be written now, on a full disk say, must not end the training."""
-    try:
-        yield
-    except OSError as error:
-        print(protocol.timestamp(), "a %s could not be written: %s" % (what, error.strerror), flush=True)
 
 
 def _mirror(launch: dict[str, Any]) -> collecting.LogMirror:

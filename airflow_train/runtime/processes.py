@@ -35,15 +35,21 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 
 def descendants(root: int) -> list[int]:
     """Every living process below `root`, zombies left out."""
+    return [pid for pid, _ in tree(root)]
+
+
+def tree(root: int) -> list[tuple[int, int]]:
+    """Every living process below `root` with its parent, parents first, zombies left out."""
     children: dict[int, list[int]] = {}
     for pid, state, parent in _table():
         if state not in (b"Z", b"X"):
             children.setdefault(parent, []).append(pid)
-    found: list[int] = []
+    found: list[tuple[int, int]] = []
     ahead = [root]
     while ahead:
-        below = children.get(ahead.pop(), [])
-        found += below
+        parent = ahead.pop(0)
+        below = children.get(parent, [])
+        found += [(pid, parent) for pid in below]
         ahead += below
     return found
 

@@ -6,8 +6,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
 
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
-                         "max_run_duration_seconds", "limits", "memory_bytes", "mpirun", "retry",
-                         "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
+                         "memory_bytes", "mpirun", "retry", "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
                          starts the rank wrappers, or null when the supervisor does; `retry` is null or {"times",
@@ -71,6 +71,8 @@ RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
 #: Names of the variables whose values are secrets, separated by commas.
 SECRETS = "AIRFLOW_TRAIN_SECRETS"
+#: `<signal>:<folder>`: which signal makes a Python of this rank write its stacks, and where to.
+STACKS = "AIRFLOW_TRAIN_STACKS"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
@@ -96,6 +98,8 @@ STOP_FILE = "stop.json"
 REPORT_FILE = "report.json"
 MEMORY_FILE = "memory.json"
 WORK_FOLDER = "work"
+STACKS_FOLDER = "stacks"
+CHILDREN_FOLDER = "children"
 CANCEL_FILE = "cancel.json"
 VERDICT_FILE = "verdict.json"
 EVENTS_FOLDER = "events"
@@ -106,6 +110,9 @@ LOGS_FOLDER = "logs"
 #: Prefix of files that are being written; no listing shows them.
 TEMPORARY = ".airflow-train-tmp-"
 
+#: A real-time signal that neither the C library nor frameworks use; Linux has 34 to 64.
+STACKS_SIGNAL = 50
+
 # Reasons in stop.json.
 STOP_CANCEL = "cancel"
 STOP_TIME_LIMIT = "time_limit"
@@ -113,6 +120,8 @@ STOP_RANK_FAILED = "rank_failed"
 #: A phase took longer than it may; `phase` names it, `detail` says how far it had come.
 STOP_PHASE_LIMIT = "phase_limit"
 STOP_JUDGED = "judged"
+#: Nothing came from any rank for longer than it may; `rank` is the odd one, `detail` says what it was doing.
+STOP_NO_PROGRESS = "no_progress"
 #: mpirun ended while ranks were running; `detail` says how.
 STOP_LAUNCHER = "launcher"
 

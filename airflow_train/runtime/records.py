@@ -11,7 +11,7 @@ from airflow_train.runtime import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Iterator
 
 
 def create(path: str, value: dict[str, Any]) -> bool:
@@ -59,6 +59,15 @@ def append_event(run_folder: str, phase: str, reason: str) -> None:
     event = {"at": protocol.timestamp(), "status": status, "phase": phase, "reason": reason, "by": "node"}
     while not create(os.path.join(folder, "%04d.json" % number), event):
         number += 1
+
+
+@contextlib.contextmanager
+def tolerated(what: str) -> Iterator[None]:
+    """What can't be written now, on a full disk say, must not end the training."""
+    try:
+        yield
+    except OSError as error:
+        print(protocol.timestamp(), "a %s could not be written: %s" % (what, error.strerror), flush=True)
 
 
 def _aside(path: str) -> str:

@@ -65,6 +65,7 @@ class RedactingMirror(LogMirror):
                     break
                 self._write(copy, copy.stream.feed(chunk))
                 copy.position += len(chunk)
+                self.copied += len(chunk)
                 left -= len(chunk)
             if whole:
                 self._write(copy, copy.stream.feed(b"", last=True))

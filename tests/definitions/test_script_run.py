@@ -32,6 +32,7 @@ def test_a_script_run_has_the_parameters_of_the_original_and_our_additions() -> 
         "gpu",
         "tags",
         "grace_seconds",
+        "no_progress_timeout",
         "secrets",
     }
 

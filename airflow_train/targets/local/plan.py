@@ -70,7 +70,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "run_folder": places.run_folder,
         "work_folder": os.path.join(node, protocol.WORK_FOLDER),
         "snapshot": {"manifest": places.manifest, "blobs": places.blobs},
-        "script_path": places.script,
+        "script_path": os.pathsep.join([*_on_start(spec, places), places.script]),
         "command": command(job, places.interpreter, _starter(spec, places)),
         "environment": _environment(spec, places),
         "secrets": sorted(job.get("secrets") or {}),
@@ -80,10 +80,17 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "ports": ports,
         "grace_seconds": job["grace_seconds"],
         "max_run_duration_seconds": job["max_run_duration_seconds"],
+        "no_progress_timeout": job.get("no_progress_timeout"),
+        "stacks_folder": os.path.join(node, protocol.STACKS_FOLDER),
         "limits": dict(spec.limits),
         "memory_bytes": job["memory_bytes"],
     }
     return LocalPlan((*runtime, "node", launch_file), launch)
+
+
+def _on_start(spec: RunSpec, places: Places) -> list[str]:
+    """Folder of what every Python of a rank imports first."""
+    return [os.path.join(places.script, "on_start")] if spec.job.get("no_progress_timeout") else []
 
 
 def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
@@ -158,6 +165,11 @@ def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
     ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, _VARIABLES.get(kind, _none))
     for one in ranks:
         one["environment"][protocol.RANK] = str(one["rank"])
+        if spec.job.get("no_progress_timeout"):
+            folder = os.path.join(
+                run_folder, protocol.node_folder(0), protocol.STACKS_FOLDER, str(one["rank"])
+            )
+            one["environment"][protocol.STACKS] = f"{protocol.STACKS_SIGNAL}:{folder}"
         one["environment"][protocol.METRICS] = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
     return ranks, {"tensorflow": len(ranks), "pytorch": 1, "mpi": 1}.get(kind, 0)
 
