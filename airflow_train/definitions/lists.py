@@ -165,6 +165,7 @@ class Arguments(Kind):
         if "\0" in value:
             return at.wrong(value, "text without NUL characters")
         if self.whole:
+            note_words(value.split(), at)
             return (
                 str(value) if value.strip() else at.wrong(Written(value, quoted=True), "a command", _PROGRAM)
             )

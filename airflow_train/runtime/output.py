@@ -62,17 +62,22 @@ class RankLog:
 
     def begin_again(self, words: str) -> None:
         """Say that the script is started again; last lines and traceback are those of what comes."""
+        self._release()
         start = b"" if self._at_line_start else b"\n"
         self._write(start + (protocol.timestamp() + " " + words + "\n").encode())
         self._at_line_start, self._tail = True, b""
 
     def close(self) -> None:
-        """Write what was held back, and end a last line that the script left open."""
-        if self._hidden is not None:
-            self._add(self._hidden.feed(b"", last=True))
+        """End a last line that the script left open."""
+        self._release()
         if not self._at_line_start:
             self._write(b"\n")
         os.close(self._file)
+
+    def _release(self) -> None:
+        """Write what was held back because it could have become a secret."""
+        if self._hidden is not None:
+            self._add(self._hidden.feed(b"", last=True))
 
     def last_lines(self) -> list[str]:
         """The last lines of output, longest 2 000 characters each."""

@@ -273,6 +273,25 @@ def test_who_can_read_the_secrets_starts_what_a_dead_submitter_left(
     assert seeing.status == "Completed"
 
 
+def test_a_start_that_nobody_can_make_fails_with_what_is_missing(
+    store: RunStore, definition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> None:
+        raise InterruptedError
+
+    monkeypatch.setenv("AIRFLOW_TRAIN_START_LIMIT", "0.5")
+    monkeypatch.setattr(observe, "START_AFTER", 0.1)
+    with pytest.raises(InterruptedError):
+        submit(store, definition("pass"), run_id="left", before_start=die)
+    monkeypatch.delenv("OUR_KEY")
+    view = wait.wait(store, "left", poll_interval=0.05, timeout=30)
+
+    assert (view.record.verdict or {})["reason"] == "phase_limit"
+    assert (
+        "can read its secrets: secrets.KEY is env:OUR_KEY, but the environment variable" in view.record.reason
+    )
+
+
 def blind_reason(store: RunStore) -> str:
     """Why the run of that test waited."""
     return next(str(event["reason"]) for event in store.record("left").events if "waits" in event["reason"])
