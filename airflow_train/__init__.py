@@ -26,6 +26,8 @@ _HOMES = {
     "Nccl": "definitions",
     "ParameterServer": "definitions",
     "ContainerRegistry": "definitions",
+    "CondaDependencies": "definitions",
+    "RunConfiguration": "definitions",
     "DockerConfiguration": "definitions",
     "Experiment": "lifecycle.experiment",
     "Run": "lifecycle.run",
@@ -33,6 +35,7 @@ _HOMES = {
 }
 __all__ = [
     "Chainer",
+    "CondaDependencies",
     "ContainerRegistry",
     "DockerConfiguration",
     "Environment",
@@ -48,6 +51,7 @@ __all__ = [
     "PyTorch",
     "PyTorchConfiguration",
     "Run",
+    "RunConfiguration",
     "SKLearn",
     "ScriptRunConfig",
     "TensorFlow",
@@ -58,6 +62,7 @@ __all__ = [
 if TYPE_CHECKING:
     from airflow_train.definitions import (
         Chainer,
+        CondaDependencies,
         ContainerRegistry,
         DockerConfiguration,
         Environment,
@@ -70,6 +75,7 @@ if TYPE_CHECKING:
         ParameterServer,
         PyTorch,
         PyTorchConfiguration,
+        RunConfiguration,
         ScriptRunConfig,
         SKLearn,
         TensorFlow,

@@ -11,10 +11,15 @@ from typing import Any
 
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
+from airflow_train.definitions.runconfig_names import is_run_configuration
 from airflow_train.definitions.values import HIDDEN, Written, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore
+
+#: A name in the PATH of `--set`; in double quotes it may hold dots and equals signs.
+_PART = r'(?:"[^"]+"|[^".=][^.=]*)'
+_PATH = re.compile(rf"({_PART}(?:\.{_PART})*)=")
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -25,21 +30,35 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
     :param options: `PATH=YAML` each, applied in order.
     :raises DefinitionError: every problem, each with its line or the option that it comes from.
     """
-    document = yaml_file.parsed(Path(file))
-    lines: dict[tuple[str | int, ...], int | str] = {**document.lines}
+    data, lines = _document(file)
     for option in options:
-        place = _set(document.data, option)
+        place = _set(data, option)
         for known in [one for one in lines if one[: len(place)] == place]:
             del lines[known]
         for length in range(1, len(place) + 1):
             lines.setdefault(place[:length], _named(option))
         lines[place] = _named(option)
     if experiment is not None:
-        document.data["experiment"] = experiment
+        data["experiment"] = experiment
         lines["experiment",] = f"--experiment {experiment}"
-    document.data["experiment"] = document.data.get("experiment") or default_experiment(file)
+    data["experiment"] = data.get("experiment") or default_experiment(file)
     folder = Path(file).absolute().parent
-    return definitions.from_document(document.data, where=file, folder=folder, lines=lines)
+    return definitions.from_document(data, where=file, folder=folder, lines=lines)
+
+
+def _document(file: str) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int | str]]:
+    """A definition file's data and lines; of a `.runconfig` file the run that it stands for, already checked."""
+    if is_run_configuration(file):
+        return definitions.load(Path(file)).to_dict(), {}
+    document = yaml_file.parsed(Path(file))
+    return _apart(document.data), {**document.lines}
+
+
+def _apart(data: Any) -> Any:
+    """A copy in which no two places share a value, as those that YAML's aliases name do."""
+    if isinstance(data, dict):
+        return {key: _apart(item) for key, item in data.items()}
+    return [_apart(item) for item in data] if isinstance(data, list) else data
 
 
 def _named(option: str) -> str:
@@ -52,14 +71,15 @@ def _named(option: str) -> str:
 
 def _set(data: dict[str, Any], option: str) -> tuple[str | int, ...]:
     """Put one `PATH=YAML` into plain data; returns the path."""
-    path, equals, text = option.partition("=")
-    parts = path.split(".")
-    if not equals or not all(parts):
+    found = _PATH.match(option)
+    if found is None:
         written = HIDDEN if may_hold_secret(option) else repr(option)
         raise DefinitionError(
-            f"--set is {written} but must be PATH=YAML, as in node_count=2 or script_params.--lr=0.1; correct it."
+            f"--set is {written} but must be PATH=YAML, as in node_count=2 or script_params.--lr=0.1 (a name with a "
+            'dot or equals sign in quotes: script_params."--opt.lr"=0.1); correct it.'
         )
-    value = value_of(_named(option), text)
+    parts = [part[1:-1] if part.startswith('"') else part for part in re.findall(_PART, found[1])]
+    value = value_of(_named(option), option[found.end() :])
     place: list[str | int] = []
     inner: Any = data
     for part in parts[:-1]:

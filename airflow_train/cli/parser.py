@@ -86,7 +86,8 @@ def _definition(parser: Parser) -> None:
         metavar="PATH=YAML",
         action="append",
         default=[],
-        help="set a value of the definition, as in script_params.--lr=0.1; may be repeated",
+        help="set a value of the definition, as in script_params.--lr=0.1; a name with dots in double quotes, as in "
+        "'script_params.\"--opt.lr\"=3'; may be repeated",
     )
     parser.add_argument("--experiment", metavar="NAME", help="experiment instead of the definition's")
 

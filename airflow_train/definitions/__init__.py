@@ -3,6 +3,7 @@
 definition, parameters, filling, parts      what every class is made of: one table of parameters per class
 kinds, sizes, lists, packages      what parameters may hold, by the same rules in Python, YAML and rendered templates
 estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
+conda_dependencies, run_configuration, runconfig_*, run_sections      packages and run configurations of Azure ML
 old_names                          deprecated names of the classes of distributions
 loading, yaml_file                 objects, data and files → definitions, with every problem and its line
 files                              checks that touch the source directory
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_train.definitions.conda_dependencies import CondaDependencies
 from airflow_train.definitions.definition import Definition
 from airflow_train.definitions.distributed import (
     MpiConfiguration,
@@ -29,12 +31,14 @@ from airflow_train.definitions.frameworks import Chainer, PyTorch, SKLearn, Tens
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.loading import as_plain, from_document, load
 from airflow_train.definitions.old_names import Gloo, Mpi, Nccl, ParameterServer
+from airflow_train.definitions.run_configuration import RunConfiguration
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.script_run import ScriptRunConfig
 from airflow_train.definitions.targets_file import named_targets, resolve_compute_target
 
 __all__ = [
     "Chainer",
+    "CondaDependencies",
     "ContainerRegistry",
     "Definition",
     "DockerConfiguration",
@@ -49,6 +53,7 @@ __all__ = [
     "ParameterServer",
     "PyTorch",
     "PyTorchConfiguration",
+    "RunConfiguration",
     "Runnable",
     "SKLearn",
     "ScriptRunConfig",

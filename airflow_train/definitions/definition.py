@@ -152,13 +152,19 @@ class Definition:
         """What sentences about this definition start with, and the lines of its file if it came from one."""
         return self._where, self._lines
 
+    def home(self) -> tuple[str, Path | None]:
+        """What sentences about this definition start with, and the folder of the file that it came from, if any."""
+        return self._where, self._folder
+
     def check(self, at: At) -> None:
         """Rules that look at several parameters at once; the base has none."""
 
     def given(self, name: str) -> bool:
         """Whether a parameter differs from its default."""
-        row = self.PARAMS.get(name)
-        return row is not None and getattr(self, name) not in (row.default, None, [], {})
+        row, value = self.PARAMS.get(name), getattr(self, name, None)
+        if isinstance(value, Definition) and row is not None and row.default is None:
+            return bool(value != row.initial())
+        return row is not None and value not in (row.default, None, [], {})
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("_"):

@@ -8,18 +8,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from airflow_train.definitions.conda_dependencies import CondaDependencies, CondaPart
 from airflow_train.definitions.definition import Definition
-from airflow_train.definitions.kinds import Anything, Flag, PathText, Text
+from airflow_train.definitions.kinds import Flag, PathText, Text
 from airflow_train.definitions.lists import Arguments, TextList, TextMap
-from airflow_train.definitions.packages import CondaDependencies, conda_file, requirements_file
+from airflow_train.definitions.packages import conda_file, requirements_file
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.secrets import Public, Secret
 from airflow_train.definitions.sizes import Size
+from airflow_train.definitions.unused import Anything, Never
 from airflow_train.exceptions import DefinitionError
 
 _PYTHON_ONLY = "scripts are run by Python or a command, on machines of the compute target"
+#: What Azure ML writes of environments that have nothing to do with them.
+_NO_SPARK = {"repositories": [], "packages": [], "precache_packages": True}
+_NO_DATABRICKS: dict[str, list[str]] = {
+    f"{kind}_libraries": [] for kind in ("maven", "pypi", "rcran", "jar", "egg")
+}
 
 
 class ContainerRegistry(Definition):
@@ -71,12 +78,17 @@ class PythonSection(Definition):
     interpreter_path: str | None = param(
         PathText(), default=None, doc="Interpreter of a user managed environment; default `python` there."
     )
-    conda_dependencies: Mapping[str, Any] | None = param(
-        CondaDependencies(),
+    conda_dependencies: CondaDependencies | Any = param(
+        CondaPart(),
         default=None,
         doc="What a conda file holds: `channels`, `dependencies` and the pip packages among them.",
     )
     pip_packages: list[str] | None = param(TextList(), default=None, doc="Packages as pip writes them.")
+    base_conda_environment: None = param(
+        Never("can't be extended: environments of another machine don't travel; list its packages"),
+        default=None,
+        doc="Must be empty.",
+    )
 
     def check(self, at: At) -> None:
         if self.user_managed_dependencies is True:
@@ -123,11 +135,14 @@ class DockerSection(Definition):
         default=None,
         doc="Platform of the image.",
     )
-    enabled: bool | str | None = param(
-        Flag(),
+    enabled: Any = param(
+        Anything(usual=[False]),
         default=None,
         doc="Deprecated.",
         meaningless="the compute target and DockerConfiguration decide whether a container is used",
+    )
+    gpu_support: Any = param(
+        Anything(usual=[False]), default=None, doc="", meaningless="GPUs are asked for with gpu"
     )
 
     def check(self, at: At) -> None:
@@ -164,8 +179,11 @@ class Environment(Definition):
     version: Any = param(
         Anything(), default=None, doc="", meaningless="environments aren't registered, what they hold counts"
     )
-    spark: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
-    databricks: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
+    asset_id: Any = param(
+        Anything(), default=None, doc="", meaningless="environments aren't registered, what they hold counts"
+    )
+    spark: Any = param(Anything(usual=[_NO_SPARK]), default=None, doc="", meaningless=_PYTHON_ONLY)
+    databricks: Any = param(Anything(usual=[_NO_DATABRICKS]), default=None, doc="", meaningless=_PYTHON_ONLY)
     r: Any = param(Anything(), default=None, doc="", meaningless=_PYTHON_ONLY)
     inferencing_stack_version: Any = param(
         Anything(), default=None, doc="", meaningless="it is about web services, and scripts are run here"

@@ -69,6 +69,8 @@ def put(self: Definition, row: Param, value: Any, at: At, data: Mapping[str, Any
         object.__setattr__(self, row.name, row.initial())
         return
     if row.meaningless:
+        if row.kind.says_nothing(value):
+            return
         here.note(UserWarning, f"{row.name} has no effect: {row.meaningless}.")
         return
     read = value if deferred(value, row.kind, here) else row.kind.read(value, here)

@@ -50,6 +50,11 @@ class Kind:
         """The value as JSON data."""
         return value
 
+    def says_nothing(self, value: Any) -> bool:
+        """Whether a parameter without effect may hold this without a word."""
+        del value
+        return False
+
     def schema(self) -> dict[str, Any]:
         """JSON schema of the value."""
         return {}
@@ -236,29 +241,6 @@ class Flag(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [{"type": "boolean"}, TEMPLATE]}
-
-
-class Never(Kind):
-    """A parameter of the original that has to stay empty; the sentence says why."""
-
-    def __init__(self, sentence: str) -> None:
-        self.sentence = sentence
-
-    def read(self, value: Any, at: At) -> None:
-        del value
-        at.say(f"{at} {self.sentence}")
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "null"}
-
-
-class Anything(Kind):
-    """A parameter that is accepted and has no meaning here."""
-
-    checked = False
-
-    def read(self, value: Any, at: At) -> None:
-        del value, at
 
 
 def deferred(value: Any, kind: Kind, at: At) -> bool:

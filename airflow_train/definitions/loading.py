@@ -12,6 +12,8 @@ from airflow_train.definitions.estimator import Estimator
 from airflow_train.definitions.frameworks import Chainer, PyTorch, SKLearn, TensorFlow
 from airflow_train.definitions.report import At, Lines, Report
 from airflow_train.definitions.report import Path as Place
+from airflow_train.definitions.run_configuration import RunConfiguration
+from airflow_train.definitions.runconfig_names import is_run_configuration
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.script_run import ScriptRunConfig
 from airflow_train.definitions.values import either, is_deferred, is_reference, nearest, shown
@@ -26,7 +28,7 @@ RUNNABLE: dict[str, type[Runnable]] = {
 def load(value: Any, *, base: Path | None = None, strict: bool | None = None) -> Runnable:
     """The definition that a value describes, checked.
 
-    :param value: a definition, plain data with `type`, or the path of a YAML file.
+    :param value: a definition, plain data with `type`, or the path of a YAML or `.runconfig` file.
     :param base: what a relative path of a file starts from; default the current folder.
     :param strict: refuse templates where a checked value must stand, and XCom arguments anywhere. By default so for
         everything but files, which may wait for a task to render them; `normalized()` refuses them in any case.
@@ -42,8 +44,28 @@ def load(value: Any, *, base: Path | None = None, strict: bool | None = None) ->
                 f"The definition is {shown(text)}, a template that was not rendered; "
                 "run it from a DAG, or name the file."
             )
+        if is_run_configuration(text):
+            return from_run_configuration(RunConfiguration.load((base or Path()) / text), strict=bool(strict))
         return from_file((base or Path()) / text, from_document, strict=bool(strict))
+    if isinstance(value, RunConfiguration):
+        return from_run_configuration(value, strict=strict is not False)
     raise DefinitionError(_not_one(value))
+
+
+def from_run_configuration(value: RunConfiguration, *, strict: bool) -> ScriptRunConfig:
+    """The run of a configuration in the project that its file belongs to.
+
+    :raises DefinitionError: it is of no file, or names no script.
+    """
+    where, folder = value.home()
+    if folder is None:
+        raise DefinitionError(
+            "The definition is a RunConfiguration, which doesn't say in which folder the script lies; "
+            "write ScriptRunConfig(source_directory, run_config=…)."
+        )
+    return ScriptRunConfig.from_dict(
+        {"source_directory": str(folder), "run_config": value}, where=where, strict=strict
+    )
 
 
 def from_document(
@@ -87,6 +109,8 @@ def as_plain(value: Any) -> Any:
     """
     if is_deferred(value):
         return value
+    if isinstance(value, RunConfiguration):
+        value = from_run_configuration(value, strict=False)
     if isinstance(value, Runnable):
         return value.to_dict()
     if isinstance(value, Mapping):

@@ -14,7 +14,7 @@ from airflow_train.exceptions import DefinitionError
 CONDA_KEYS = ("name", "channels", "dependencies", "prefix", "variables")
 
 
-class CondaDependencies(Kind):
+class CondaFile(Kind):
     """What a conda file holds, as a mapping; packages are kept as they are written."""
 
     holds_references = True
@@ -111,6 +111,6 @@ def conda_file(path: Path) -> dict[str, Any]:
 
     document = parsed(path)
     report = Report(str(path), document.lines)
-    read = CondaDependencies().read(document.data, At(report))
+    read = CondaFile().read(document.data, At(report))
     report.finish(stacklevel=3)
     return read or {}

@@ -15,22 +15,24 @@ class Part(Kind):
     """A definition inside another one, as an object or a mapping with `type` (needed only where several classes fit).
 
     :param aliases: words that stand for a class with some parameters set.
-    :param always: an empty one is there when none is given.
+    :param always: one is there when none is given: an empty one, or one with these parameters, which are also the
+        defaults of one that is given.
     """
 
     def __init__(
         self,
         *classes: type[Definition],
-        always: bool = False,
+        always: bool | Mapping[str, Any] = False,
         aliases: Mapping[str, tuple[type[Definition], Mapping[str, Any]]] | None = None,
     ) -> None:
-        self.classes, self.always = classes, always
+        self.classes, self.always = classes, always is not False
+        self.preset: Mapping[str, Any] = always if isinstance(always, Mapping) else {}
         self.aliases: dict[str, tuple[type[Definition], Mapping[str, Any]]] = {
-            name: (cls, {}) for cls in classes for name in cls.type_names()
+            name: (cls, self.preset) for cls in classes for name in cls.type_names()
         } | dict(aliases or {})
 
     def initial(self, default: Any) -> Any:
-        return self.classes[0]() if self.always else default
+        return self.classes[0](**self.preset) if self.always else default
 
     def read(self, value: Any, at: At) -> Any:
         if isinstance(value, self.classes):

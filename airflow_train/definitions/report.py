@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_train.definitions.values import HIDDEN, may_hold_secret, shown
@@ -24,14 +24,22 @@ class Report:
     :param lines: line of every path of a YAML file, or the place that was written to instead of the file.
     :param strict: templates and XCom arguments are refused where a checked value must stand.
     :param warn: False where all was read before: what is accepted was warned of then.
+    :param spelled: turns a sentence with our names into one with those of the file, where they differ.
     """
 
     def __init__(
-        self, where: str, lines: Lines | None = None, *, strict: bool = False, warn: bool = True
+        self,
+        where: str,
+        lines: Lines | None = None,
+        *,
+        strict: bool = False,
+        warn: bool = True,
+        spelled: Callable[[str], str] = str,
     ) -> None:
         self.where = where
+        self.spelled = spelled
         self.warn = warn
-        self.lines = lines or {}
+        self.lines = {} if lines is None else lines
         self.strict = strict
         self._problems: list[tuple[int, str]] = []
         self._notes: list[tuple[type[Warning], str]] = []
@@ -40,7 +48,7 @@ class Report:
     def problem(self, path: Path, sentence: str) -> None:
         """Remember one sentence about the value at `path`."""
         line = self._line(path)
-        self._problems.append((_order(line), f"{self._place(line)}: {sentence}"))
+        self._problems.append((_order(line), f"{self._place(line)}: {self.spelled(sentence)}"))
         self._failed.update(path[:length] for length in range(1, len(path) + 1))
 
     def add(self, path: Path, sentences: Iterable[str]) -> None:
@@ -50,7 +58,7 @@ class Report:
 
     def note(self, path: Path, category: type[Warning], sentence: str) -> None:
         """Remember one warning about the value at `path`."""
-        self._notes.append((category, f"{self._place(self._line(path))}: {sentence}"))
+        self._notes.append((category, f"{self._place(self._line(path))}: {self.spelled(sentence)}"))
 
     def excuse(self, path: Path) -> None:
         """Say no more about `path`: what is wrong there was reported somewhere else."""

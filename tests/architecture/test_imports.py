@@ -33,6 +33,7 @@ print(json.dumps([time.process_time() - began, sorted(sys.modules)]))
 NAMES = {
     "airflow_train": [
         "Chainer",
+        "CondaDependencies",
         "ContainerRegistry",
         "DockerConfiguration",
         "Environment",
@@ -48,6 +49,7 @@ NAMES = {
         "PyTorch",
         "PyTorchConfiguration",
         "Run",
+        "RunConfiguration",
         "SKLearn",
         "ScriptRunConfig",
         "TensorFlow",

@@ -77,3 +77,60 @@ def test_validate_looks_at_what_would_travel(cli: Any, tmp_path: Path) -> None:
 def test_validate_says_a_missing_script_once(cli: Any, define: Callable[..., str]) -> None:
     answer = cli("validate", "--json", define("fails", entry_script="nope.py"))
     assert len(answer.data[0]["problems"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ('script_params."--opt.lr"=3', ["--opt.lr", "3"]),
+        ('script_params."--a=b"="c.d=e"', ["--a=b", "c.d=e"]),
+        ("script_params.--lr=0.10", ["--lr", "0.10"]),
+        ('script_params."--x"=', ["--x"]),
+    ],
+)
+def test_a_name_with_dots_is_written_in_quotes(
+    cli: Any, define: Callable[..., str], option: str, words: list[str]
+) -> None:
+    answer = cli("dry-run", "--json", define("fails"), "--set", option)
+    assert answer.code == 0, answer.err
+    assert answer.data["plan"]["launch"]["command"][-len(words) :] == words
+
+
+@pytest.mark.parametrize("option", ['script_params."--lr=3', '"=3', ".a=3", "a..b=3", "=3", 'a."".b=3', "a"])
+def test_a_path_that_is_none_is_one_sentence_with_the_mend(
+    cli: Any, define: Callable[..., str], option: str
+) -> None:
+    answer = cli("dry-run", define("fails"), "--set", option)
+    assert answer.code == 2
+    assert "but must be PATH=YAML" in answer.err
+    assert 'script_params."--opt.lr"=0.1' in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_an_option_changes_the_place_that_it_names_and_no_alias_of_it(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    file = tmp_path / "definition.yaml"
+    file.write_text(
+        "type: Estimator\nsource_directory: .\nentry_script: train.py\n"
+        "tags: &a {x: 1}\nenvironment_variables: *a\n"
+    )
+    answer = cli("dry-run", "--json", str(file), "--set", "tags.x=2")
+    assert answer.code == 0, answer.err
+    assert answer.data["plan"]["launch"]["environment"]["x"] == "1"
+
+
+def test_a_run_configuration_file_is_a_definition(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / "train.py").write_text("print('ran')\n")
+    file = tmp_path / ".azureml" / "train.runconfig"
+    file.write_text("script: train.py\narguments: [--lr, '0.1']\nenvironment: {python: {}}\n")
+    assert cli("validate", str(file)).code == 0
+    answer = cli("dry-run", "--json", str(file), "--set", "arguments=[--lr, 0.2]")
+    assert answer.data["plan"]["launch"]["command"][-3:] == ["train.py", "--lr", "0.2"]
+    answer = cli("run", str(file))
+    assert answer.code == 0, answer.err
+    assert "ran" in answer.out + answer.err
+    file.write_text("script: train.py\nnodeCount: 0\nenvironment: {python: {}}\n")
+    answer = cli("run", str(file))
+    assert answer.code == 2
+    assert f"{file}:2: nodeCount is 0 but must be at least 1" in answer.err

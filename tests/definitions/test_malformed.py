@@ -283,9 +283,9 @@ FILES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         ("arguments is", "quotes"),
     ),
     "run configuration": (
-        "type: ScriptRunConfig\nsource_directory: a\nscript: a.py\nrun_config: {}\n",
+        "type: ScriptRunConfig\nsource_directory: a\nscript: a.py\nrun_config: train\n",
         4,
-        ("run_config", "later"),
+        ("run_config is train", "RunConfiguration", "mapping"),
     ),
     "estimator's word in a script run": (
         "type: ScriptRunConfig\nsource_directory: a\nentry_script: a.py\n",

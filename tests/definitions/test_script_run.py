@@ -76,12 +76,6 @@ def test_the_prefix_of_a_conda_file_is_named_and_has_no_effect(write: Callable[.
         )
 
 
-def test_a_run_config_is_refused_with_one_sentence() -> None:
-    with pytest.raises(DefinitionError, match="run_config can't be given"):
-        ScriptRunConfig("src", "train.py", run_config=object())  # type: ignore[arg-type]
-    assert ScriptRunConfig("src", "train.py", run_config=None) == ScriptRunConfig("src", "train.py")
-
-
 def test_nodes_and_processes_come_from_the_distribution() -> None:
     job = ScriptRunConfig("src", "t.py", distributed_job_config=MpiConfiguration(2, 3)).normalized()
     assert (job.node_count, job.process_count_per_node) == (3, 2)
