@@ -107,9 +107,10 @@ def _runs(commands: Any) -> None:
     logs = _one(runs, "logs", "print the output of a run", 'print JSON lines {"rank", "time", "text"}')
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     logs.add_argument("--rank", metavar="N", type=_count, help="only this rank")
-    _one(
+    metrics = _one(
         runs, "metrics", "show what a run logged", "print one JSON object, metric to value or list of values"
     )
+    metrics.add_argument("--system", action="store_true", help="processor and memory of each node instead")
     _one(runs, "files", "list the files of a run", "print a JSON list of names")
     download = _one(runs, "download", "copy files of a run to here", "print a JSON list of paths")
     download.add_argument("--prefix", metavar="PREFIX", default="", help="only files below it, e.g. outputs")

@@ -101,12 +101,13 @@ def metrics(args: Namespace) -> int:
     """What a run logged."""
     store = open_store()
     _look(store, args.run)
-    found = Run(args.run, store).get_metrics()
+    run = Run(args.run, store)
+    found = run.get_system_metrics() if args.system else run.get_metrics()
     if args.json:
         screen.print_json_lists(found)
         return codes.COMPLETED
     if not found:
-        screen.say(f"run {args.run} has logged no metrics")
+        screen.say(f"run {args.run} has {'no system' if args.system else 'logged no'} metrics")
         return codes.COMPLETED
     screen.print_table(
         ("metric", "last", "logged"), (_metric_row(name, value) for name, value in found.items())

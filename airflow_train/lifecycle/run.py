@@ -132,6 +132,10 @@ class Run:
         """What the script logged: one value, or a list when it was logged several times; tables by column."""
         return metrics.fold(self._store.metric_lines(self.id), name)
 
+    def get_system_metrics(self, name: str | None = None) -> dict[str, Any]:
+        """What each node used: `system/cpu_percent/node0` (100 is one processor) and `system/memory_bytes/node0`."""
+        return metrics.fold(self._store.metric_lines(self.id, system=True), name)
+
     def get_children(self, recursive: bool = False) -> list[ChildRun]:
         """Child runs that the script made, in that order; `recursive` adds their own children after each."""
         return list(children(self, recursive=recursive))

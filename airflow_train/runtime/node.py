@@ -26,6 +26,7 @@ from airflow_train.runtime import (
     protocol,
     records,
     staging,
+    usage,
 )
 from airflow_train.runtime.memory import NodeMemory
 
@@ -89,6 +90,7 @@ class Node:
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
         self.progress = progress.Progress(launch)
+        self.usage = usage.Usage(launch)
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
         self.ranks = _ranks(launch)
         self.memory = NodeMemory(launch, folder)
@@ -167,6 +169,7 @@ class Node:
         else:
             self._enter_run()
         self.progress.begin()
+        self.usage.begin()
         with ports.free(self.launch["ports"]) as numbers:
             pass  # given back now, for the script to take
         self.ranks.start(numbers, self.memory.place)
@@ -188,6 +191,7 @@ class Node:
                 next_look = time.monotonic() + LOOK
                 self.heartbeat()
                 self.mirror.sync()
+                self.usage.look(self.memory.place)
                 self._look()
 
     def _started(self) -> int:
@@ -279,6 +283,7 @@ class Node:
         """Bring logs and outputs home, leave the report, clear the working directory."""
         self.ranks.close()
         processes.end_descendants()
+        self.usage.finish()
         used = self.memory.clear()
         self.phases.enter("collect", "collecting outputs")
         self.mirror.sync(whole=True)

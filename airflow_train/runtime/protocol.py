@@ -113,6 +113,10 @@ TEMPORARY = ".airflow-train-tmp-"
 #: A real-time signal that neither the C library nor frameworks use; Linux has 34 to 64.
 STACKS_SIGNAL = 50
 
+#: Names of system metrics by node; a processor that is fully busy is 100 percent.
+CPU_METRIC = "system/cpu_percent/node%d"
+MEMORY_METRIC = "system/memory_bytes/node%d"
+
 # Reasons in stop.json.
 STOP_CANCEL = "cancel"
 STOP_TIME_LIMIT = "time_limit"
@@ -189,6 +193,11 @@ def size(count: int) -> str:
             if 0 < whole < 10_000 and not rest:
                 return "%d %s" % (whole, unit)
     return "%.1f MiB" % (count / (1 << 20))
+
+
+def system_metrics_file(node: int) -> str:
+    """What a node used, as its supervisor saw it, below the folder of the run."""
+    return "system_metrics/node_%d.jsonl" % node
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -148,6 +148,11 @@ def metrics(run_id: str) -> str:
     return f"{RUNS}/{run_id}/metrics"
 
 
+def system_metrics(run_id: str) -> str:
+    """Folder of what the nodes used, in files like those of metrics."""
+    return f"{RUNS}/{run_id}/system_metrics"
+
+
 def rank_metrics(run_id: str, number: int) -> str:
     """Metrics of one rank, one JSON object per line."""
     return f"{metrics(run_id)}/rank_{number}.jsonl"

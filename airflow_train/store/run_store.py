@@ -221,11 +221,12 @@ class RunStore:
 
     # ------------------------------------------------------------------ what the script said
 
-    def metric_lines(self, run_id: str) -> list[bytes]:
-        """What the ranks logged, in their order; one JSON object per line (`runs/metrics.py`)."""
-        names = [one for one in self.files.list(layout.metrics(run_id)) if one.endswith(".jsonl")]
+    def metric_lines(self, run_id: str, system: bool = False) -> list[bytes]:
+        """What the ranks logged, or their nodes used, in their order; JSON lines as in `runs/metrics.py`."""
+        folder = layout.system_metrics(run_id) if system else layout.metrics(run_id)
+        names = [one for one in self.files.list(folder) if one.endswith(".jsonl")]
         ordered = sorted(names, key=lambda one: int(one[5:-6]))
-        return [self.files.read(f"{layout.metrics(run_id)}/{one}") for one in ordered]
+        return [self.files.read(f"{folder}/{one}") for one in ordered]
 
     def last_metrics(self, run_id: str) -> dict[str, Any]:
         """Last value of every scalar metric."""

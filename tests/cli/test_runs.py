@@ -141,6 +141,14 @@ def test_metrics_are_lists_where_logged_several_times(cli: Any, trained: str) ->
     assert re.search(r"accuracy +0\.97 +2 values", cli("runs", "metrics", trained).out)
 
 
+def test_system_metrics_are_asked_for(cli: Any, trained: str) -> None:
+    found = cli("runs", "metrics", trained, "--system", "--json").data
+    shown = cli("runs", "metrics", trained, "--system").out
+
+    assert set(found) == {"system/cpu_percent/node0", "system/memory_bytes/node0"}
+    assert "system/memory_bytes/node0" in shown
+
+
 def test_download_keeps_the_prefix(cli: Any, trained: str, tmp_path: Path) -> None:
     names = cli("runs", "files", trained).out.splitlines()
     assert "outputs/model.txt" in names
