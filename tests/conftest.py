@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -105,22 +106,29 @@ def cgroups() -> None:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(scope="session")
-def mpi_python() -> str:
-    """A Python that has mpi4py, on a machine that has mpirun. Mark the test `mpi`."""
-    import subprocess
+@pytest.fixture(params=[4, 5], ids=lambda major: f"openmpi{major}")
+def mpi_python(request: pytest.FixtureRequest) -> str:
+    """A Python with mpi4py, on a machine with mpirun of that major version of Open MPI. Mark the test `mpi`."""
     import sys
+
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        if _open_mpi(candidate) == request.param:
+            return candidate
+    pytest.skip(f"no Python that has mpi4py and finds mpirun of Open MPI {request.param}")
+
+
+@cache
+def _open_mpi(python: str) -> int:
+    """Major version of the Open MPI that runs scripts of this Python; 0 for none."""
+    import subprocess
 
     from airflow_train.targets.local import mpi
 
-    if mpi.find(sys.executable) is None:
-        pytest.skip("no mpirun of Open MPI on PATH or beside this Python")
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        if not subprocess.run(
-            [candidate, "-c", "import mpi4py"], capture_output=True, check=False
-        ).returncode:
-            return candidate
-    pytest.skip("no Python with mpi4py: neither this one nor /usr/bin/python3")
+    found = mpi.find(python) if os.access(python, os.X_OK) else None
+    command = [python, "-c", "import mpi4py"]
+    if found is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        return 0
+    return found.major
 
 
 def _python38_candidates() -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -252,17 +251,19 @@ def test_a_rank_that_hangs_meets_the_time_limit(lab: Lab, job: dict[str, Any]) -
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mpi_python: str) -> Callable[[str], None]:
-    """Puts a script in front of the real mpirun."""
+def stand_in(tmp_path: Path, job: dict[str, Any]) -> Callable[[str], None]:
+    """Puts a script beside the interpreter in place of the real mpirun."""
+    python = str(job["interpreter_path"])
+    real = mpi.find(python)
+    assert real is not None
 
     def put(body: str) -> None:
-        real = mpi.find(mpi_python)
-        assert real is not None
-        path = tmp_path / "bin" / "mpirun"
-        path.parent.mkdir()
-        path.write_text(f"#!/bin/sh\nmpirun={real.path}\n{body}\n", encoding="utf-8")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", str(path.parent), prepend=os.pathsep)
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        for name, text in (("mpirun", f"mpirun={real.path}\n{body}"), ("python", f'exec {python} "$@"')):
+            (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+            (folder / name).chmod(0o755)
+        job["interpreter_path"] = str(folder / "python")
 
     return put
 
@@ -317,15 +318,20 @@ def test_an_mpirun_whose_ranks_never_start_meets_the_limit_of_that_phase(
     assert "0 of 4 ranks had started" in said["message"]
 
 
-@pytest.mark.parametrize("version", ["HYDRA build details:", "mpirun (Open MPI) 3.1.2"])
+@pytest.mark.parametrize("version", ["HYDRA build details:", "mpirun (Open MPI) 3.1.2", ""])
 def test_another_mpi_is_refused_at_submit_with_the_mend(
     lab: Lab, stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str
 ) -> None:
     stand_in(f"echo '{version}'")
-    lonely = tmp_path / "python"
-    lonely.symlink_to(sys.executable)
-    monkeypatch.setattr("sys.executable", str(lonely))
-    job = asdict(Job("Estimator", ".", distribution={"type": "mpi"}, interpreter_path=str(lonely)))
+    python = str(tmp_path / "bin" / "python")
+    monkeypatch.setattr("sys.executable", python)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    job = asdict(Job("Estimator", ".", distribution={"type": "mpi"}, interpreter_path=python))
 
-    assert targets.get(LOCAL).check(job, lab.store) == [mpi.MISSING]
-    assert "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'" in mpi.MISSING
+    sentence = (
+        f"distributed_training: mpi needs mpirun of Open MPI 4 or 5, and {tmp_path}/bin/mpirun is neither; "
+        "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'."
+    )
+    assert targets.get(LOCAL).check(job, lab.store) == [sentence]
+    Path(tmp_path, "bin", "mpirun").unlink()
+    assert "there is none on PATH or beside the interpreter" in targets.get(LOCAL).check(job, lab.store)[0]

