@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import time
 
@@ -119,7 +120,11 @@ def find(name: str, limit: int, proc: str = "/proc/self") -> Place:
         for root, top in _mounts(proc, kind):
             below = _below(own.get(version), root)
             group = None if below is None else os.path.normpath(os.path.join(top, below))
-            if group and os.path.isdir(group) and (version == 1 or _has_memory(top)):
+            if (
+                group
+                and os.path.isdir(group)
+                and (version == 1 or "memory" in _read(top, "cgroup.controllers").split())
+            ):
                 base = _FACES[version].base(group, top)
                 if not os.access(base, os.W_OK):
                     raise NotHeld("%s can't be written" % base)
@@ -146,7 +151,12 @@ def _mounts(proc: str, kind: str) -> Iterator[tuple[str, str]]:
         found, _, options = filesystem.split(" ", 2)
         if found == kind and (kind == "cgroup2" or "memory" in options.split(",")):
             root, top = mount.split()[3:5]
-            yield tuple(one.encode().decode("unicode_escape") for one in (root, top))  # type: ignore[misc]
+            yield _unescaped(root), _unescaped(top)
+
+
+def _unescaped(path: str) -> str:
+    """The kernel writes a blank as `\\040`, for instance."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), path)
 
 
 def _below(group: str | None, root: str) -> str | None:
@@ -154,10 +164,6 @@ def _below(group: str | None, root: str) -> str | None:
     if group is None or not (group + "/").startswith(root.rstrip("/") + "/"):
         return None
     return group[len(root.rstrip("/")) :].lstrip("/")
-
-
-def _has_memory(top: str) -> bool:
-    return "memory" in _read(top, "cgroup.controllers").split()
 
 
 # ---------------------------------------------------------------------- the groups of a run

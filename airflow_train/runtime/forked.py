@@ -57,6 +57,10 @@ class ForkedRanks:
         """Descriptors that become readable when `ended` should be asked, beside SIGCHLD."""
         return []
 
+    def news(self) -> list[str]:
+        """What people should hear of these ranks now."""
+        return []
+
     def children(self) -> set[int]:
         """Child processes that nobody else may reap."""
         return set(self.wrappers)

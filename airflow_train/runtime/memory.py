@@ -59,7 +59,6 @@ class NodeMemory:
                     one["node"],
                 )
                 words.append("%s and was killed at the limit of %s" % (goes_on, limit))
-                print(protocol.timestamp(), words[-1], flush=True)
         return words
 
     def clear(self) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Any
 
-from airflow_train.runtime import exits, handed, processes, protocol, rank, records
+from airflow_train.runtime import exits, handed, mpi_environment, processes, protocol, rank, records
 
 
 def main(launch_path: str) -> int:
@@ -18,6 +18,7 @@ def main(launch_path: str) -> int:
     launch = records.read(launch_path)
     told = json.loads(os.environ.get(protocol.MPI) or "{}")
     number = os.environ.get("OMPI_COMM_WORLD_RANK")
+    os.environ.update(mpi_environment.restored(os.environ))
     one = next((one for one in launch["ranks"] if str(one["rank"]) == number), None) if launch else None
     if launch is None or one is None or not told:
         print(

@@ -18,10 +18,12 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-from airflow_train.runtime import cgroups, exits, handed, processes, protocol
+from airflow_train.runtime import cgroups, exits, handed, mpi_environment, processes, protocol
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
+#: What people are told when mpirun does nothing any more though it lives.
+STOPPED = "mpirun (process %d) was stopped by a signal, and ranks that end wait for it; `kill -CONT %d` lets it go on"
 
 
 class MpirunRanks:
@@ -39,6 +41,8 @@ class MpirunRanks:
         self._wrappers: dict[int, socket.socket] = {}
         self._said = b""
         self._all_well = True
+        self._stopped = False
+        self._said_before = 0
 
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Start mpirun, which starts every rank."""
@@ -52,10 +56,12 @@ class MpirunRanks:
         self._listener.settimeout(0)
         told = {"socket": address, "supervisor": os.getpid(), "ports": ports, "place": place}
         environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
+        environment = mpi_environment.for_mpirun(environment)
         environment[protocol.RUN_ID] = self.launch["run_id"]
         environment[protocol.MPI] = json.dumps(told)
         argv = [part.replace(protocol.SESSION_PLACEHOLDER, self.session) for part in self.launch["mpirun"]]
         parent = os.getpid()
+        self._said_before = _length_of_log()
         self._left = {one["rank"]: one for one in self.launch["ranks"]}
         self._pid = os.fork()
         if self._pid == 0:
@@ -67,6 +73,11 @@ class MpirunRanks:
     def sources(self) -> list[int]:
         listener = [] if self._listener is None else [self._listener.fileno()]
         return listener + [self._wrappers[number].fileno() for number in self._here()]
+
+    def news(self) -> list[str]:
+        """One sentence when mpirun was stopped, as by SIGSTOP: ranks that end wait for it."""
+        before, self._stopped = self._stopped, self._pid is not None and processes.stopped(self._pid)
+        return [STOPPED % (self._pid, self._pid)] if self._stopped and not before else []
 
     def children(self) -> set[int]:
         return set() if self._pid is None else {self._pid}
@@ -95,7 +106,7 @@ class MpirunRanks:
         self._all_well = self._all_well and all(exit_record["code"] == 0 for _, exit_record in ended)
         if end and (self._left or not self._all_well):
             counts = (len(self._wrappers), len(self.launch["ranks"]), running)
-            self.lost = end + " with %d of %d ranks started and %d running" % counts
+            self.lost = end + " with %d of %d ranks started and %d running" % counts + self._last_words()
         return ended
 
     def _here(self) -> list[int]:
@@ -113,6 +124,12 @@ class MpirunRanks:
         )
         self._pid = None
         return "mpirun (process %d) %s" % (found, how)
+
+    def _last_words(self) -> str:
+        """The first that mpirun said, which tells why: what follows are its consequences."""
+        said = [line.strip() for line in _log_from(self._said_before)]
+        words = [line for line in said if line.strip("-")]
+        return (": " + " ".join(words[:4]))[:400].rstrip(".") if words else ""
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -147,6 +164,10 @@ class MpirunRanks:
         shutil.rmtree(self.session, ignore_errors=True)
 
 
+#: Of a folder whose sockets have names that the kernel takes: 107 bytes in all (characters).
+LONGEST_BASE = 40
+
+
 def _first_line(connection: socket.socket) -> int:
     """The rank that a wrapper names first; what it says after that stays to be read."""
     line = b""
@@ -158,12 +179,29 @@ def _first_line(connection: socket.socket) -> int:
     return int(line)
 
 
+def _length_of_log() -> int:
+    """Bytes in the node's log, where it is a file."""
+    with contextlib.suppress(OSError):
+        return os.fstat(2).st_size
+    return 0
+
+
+def _log_from(position: int) -> list[str]:
+    """Lines of others in the node's log; the supervisor's own begin with the time."""
+    with contextlib.suppress(OSError), open("/proc/self/fd/2", encoding="utf-8", errors="replace") as log:
+        log.seek(position)
+        return [line for line in log.read(1 << 16).splitlines() if not line[:4].isdigit()]
+    return []
+
+
 def session_folder(run_folder: str) -> str:
     """Where Open MPI keeps its files for one run: in memory where that can be had, by a name short enough for sockets.
 
     Whoever looks for what a dead supervisor left finds the same name.
     """
     base = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else tempfile.gettempdir()  # noqa: S108
+    if len(base) > LONGEST_BASE:
+        base = "/tmp"  # noqa: S108
     name = hashlib.sha256(run_folder.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return os.path.join(base, "airflow-train-" + name)
 

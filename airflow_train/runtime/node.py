@@ -205,8 +205,9 @@ class Node:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
         if not os.path.exists(self.path(protocol.LAUNCH_FILE)):
             self._abandon()
-        for words in self.memory.news(self.ranks.left()):
-            self._event("run", words)
+        for words in self.memory.news(self.ranks.left()) + self.ranks.news():
+            self._event(self.phases.name, words)
+            print(protocol.timestamp(), words, flush=True)
         limit = self.launch["max_run_duration_seconds"]
         if os.path.exists(os.path.join(self.run_folder, protocol.VERDICT_FILE)):
             self._stop(protocol.STOP_JUDGED, grace=0.0)

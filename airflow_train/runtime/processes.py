@@ -68,6 +68,15 @@ def _table() -> list[tuple[int, bytes, int]]:
     return rows
 
 
+def stopped(pid: int) -> bool:
+    """Was a process stopped by a signal, such as SIGSTOP?"""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"T"
+    except OSError:
+        return False
+
+
 def kill_descendants(spare: set[int] | None = None) -> list[int]:
     """KILL everything that lives below this process now, but `spare`, and reap nothing; returns the pids."""
     living = [pid for pid in descendants(os.getpid()) if not spare or pid not in spare]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,54 +15,10 @@ import pytest
 from airflow_train import targets
 from airflow_train.definitions.job import Job
 from airflow_train.lifecycle import cancel
-from airflow_train.lifecycle.observe import View
-from airflow_train.targets.local import mpi
 from tests.targets.lab import LOCAL, Lab, until
+from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, verdict
 
 pytestmark = pytest.mark.mpi
-
-MEET = "from mpi4py import MPI\nworld = MPI.COMM_WORLD\nworld.Barrier()\n"
-#: All ranks but rank 2 wait in a collective for ever.
-WAIT = "world.Barrier()"
-READY = "mark('ready ' + os.environ['OMPI_COMM_WORLD_RANK'])\n"
-
-
-@pytest.fixture
-def job(mpi_python: str) -> dict[str, Any]:
-    """Two nodes with two ranks each."""
-    return {
-        "distribution": {"type": "mpi"},
-        "node_count": 2,
-        "process_count_per_node": 2,
-        "interpreter_path": mpi_python,
-    }
-
-
-def verdict(lab: Lab, view: View) -> Mapping[str, Any]:
-    """The verdict on a run of which nothing is left, neither processes nor Open MPI's files."""
-    assert lab.nothing_left(view.record.run_id)
-    assert sessions(lab, view.record.run_id) == []
-    return view.record.verdict or {}
-
-
-def sessions(lab: Lab, run_id: str) -> list[Path]:
-    from airflow_train.runtime import mpirun
-
-    folder = Path(mpirun.session_folder(str(lab.path(run_id))))
-    found = [folder] if folder.exists() else []
-    return found + [one for one in Path("/dev/shm").glob("*_segment.*") if Path("/dev/shm").is_dir()]
-
-
-def ready(lab: Lab, run_id: str) -> None:
-    for rank in range(4):
-        lab.marked(run_id, f"ready {rank}")
-
-
-def launcher(lab: Lab, run_id: str) -> int:
-    """Process id of the run's mpirun: the parent of its wrappers."""
-    wrapper = lab.started(run_id, 4)[0]["wrapper"]["pid"]
-    return int(Path(f"/proc/{wrapper}/stat").read_text().rpartition(")")[2].split()[1])
-
 
 # ---------------------------------------------------------------------- a world
 
@@ -248,24 +204,6 @@ def test_a_rank_that_hangs_meets_the_time_limit(lab: Lab, job: dict[str, Any]) -
 
 
 # ---------------------------------------------------------------------- another mpirun than planned
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path, job: dict[str, Any]) -> Callable[[str], None]:
-    """Puts a script beside the interpreter in place of the real mpirun."""
-    python = str(job["interpreter_path"])
-    real = mpi.find(python)
-    assert real is not None
-
-    def put(body: str) -> None:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        for name, text in (("mpirun", f"mpirun={real.path}\n{body}"), ("python", f'exec {python} "$@"')):
-            (folder / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-            (folder / name).chmod(0o755)
-        job["interpreter_path"] = str(folder / "python")
-
-    return put
 
 
 def test_a_world_of_another_size_than_planned_is_refused(

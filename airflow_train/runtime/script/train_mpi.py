@@ -34,11 +34,12 @@ def main() -> None:
             _leave_mpi(_said(leaving.code))
         _check_world()
         raise
-    except Exception as error:  # noqa: BLE001 - reported as Python itself would
+    except BaseException as error:  # noqa: BLE001 - reported as Python itself would
         trace = error.__traceback__
         sys.excepthook(type(error), error, trace.tb_next if trace is not None else None)
-        _leave_mpi(1)
-        sys.exit(1)
+        exit_code = 130 if isinstance(error, KeyboardInterrupt) else 1
+        _leave_mpi(exit_code)
+        sys.exit(exit_code)
     _check_world()
 
 

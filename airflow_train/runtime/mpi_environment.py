@@ -1,0 +1,47 @@
+"""Environment variables on their way through mpirun.
+
+mpirun takes orders from its environment. Under a batch system's variables it would start ranks on other hosts; those of
+an mpirun around whoever submitted would make it believe that it is one of that one's ranks. Batch variables reach the
+script by other names; the rest has no meaning for it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, Mapping
+
+#: By these names mpirun doesn't know them, and scripts never see them (`protocol.WITHHELD_PREFIXES`).
+_ASIDE = "AIRFLOW_TRAIN_ASIDE_"
+#: What makes Open MPI believe that a batch system has given it hosts.
+_BATCH = ("SLURM_", "PBS_", "LSB_", "LSF_", "SGE_", "PE_HOSTFILE", "FLUX_", "PALS_")
+#: Parts of Open MPI that choose hosts, start daemons or tell a rank where it belongs.
+_LAUNCHING = ("orte", "prte", "ess", "plm", "ras", "rmaps", "odls", "pmix", "num_procs", "initial_wdir")
+_OUTER = (
+    *(
+        "OMPI_" + part
+        for part in ("APP_CTX", "ARGV", "COMM", "FILE_", "FIRST_", "NUM_", "UNIVERSE_", "WORLD_")
+    ),
+    *(
+        "PMIX_" + part
+        for part in ("BFROP_", "DSTORE_", "GDS_", "HOSTNAME", "ID", "NAMESPACE", "RANK", "SECURITY_")
+    ),
+    *("PMIX_" + part for part in ("SERVER_", "SYSTEM_", "VERSION")),
+    *("OMPI_MCA_" + part for part in _LAUNCHING),
+    *("PRTE_MCA_", "PRTE_LAUNCHED", "PRTE_SHARED_FS"),
+)
+
+
+def for_mpirun(environment: Mapping[str, str]) -> Dict[str, str]:
+    """What mpirun shall see."""
+    kept = {"HOME": os.path.expanduser("~")}  # Open MPI 5 doesn't start without
+    for name, value in environment.items():
+        if not name.startswith(_OUTER):
+            kept[_ASIDE + name if name.startswith(_BATCH) else name] = value
+    return kept
+
+
+def restored(environment: Mapping[str, str]) -> Dict[str, str]:
+    """What a rank shall see of it."""
+    return {
+        name[len(_ASIDE) :] if name.startswith(_ASIDE) else name: value for name, value in environment.items()
+    }
