@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_train.tasks.compat import unmapped
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -18,7 +20,9 @@ log = logging.getLogger(__name__)
 class RegisterModelOperator(BaseOperator):
     """Registers files of a run as the next version of a model; tried again, it finds the version it made.
 
-    Returns `model_id` (`name:version`), `name`, `version`, `url`, `run_id` and the run's `metrics`.
+    Returns `model_id` (`name:version`), `name`, `version`, `url`, `run_id` and the run's `metrics`. Each success is an
+    event of the asset `airflow-train://models/NAME` with `name`, `version`, `run_id` and `metrics`; where the name is a
+    template, also of the alias `airflow-train://models`. `outlets` of the author's are kept.
 
     :param run_id: of a completed run, e.g. `train.output["run_id"]`. Templated.
     :param model_name: letters, digits, `_`, `.` and `-`. Templated.
@@ -60,6 +64,8 @@ class RegisterModelOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("multiple_outputs", True)
+        if not unmapped(self):
+            kwargs["outlets"] = _outlets(model_name, kwargs.get("outlets"))
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
         self.run_id = run_id
         self.model_name = model_name
@@ -71,14 +77,20 @@ class RegisterModelOperator(BaseOperator):
         self.description = description
         self.store = store
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As of every operator; mapped tasks declare their model too."""
+        return super().partial(
+            **{**kwargs, "outlets": _outlets(kwargs.get("model_name"), kwargs.get("outlets"))}
+        )
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Register; returns what other tasks learn of the model."""
         from airflow_train.exceptions import ModelError
         from airflow_train.lifecycle.run import Run
-        from airflow_train.tasks import xcom
+        from airflow_train.tasks import assets, xcom
         from airflow_train.tasks.failures import translated
 
-        del context
         with translated():
             run = Run(self.run_id, self.store)
             summary = run.summary()
@@ -97,11 +109,13 @@ class RegisterModelOperator(BaseOperator):
                 description=self.description,
             )
             log.info("Run %s is model %s: %s", run.id, model.id, model.url)
-            return {
-                "model_id": model.id,
-                "name": model.name,
-                "version": model.version,
-                "url": model.url,
-                "run_id": run.id,
-                "metrics": xcom.of_metrics(summary.metrics or {}),
-            }
+            metrics = xcom.of_metrics(summary.metrics or {})
+            facts = {"name": model.name, "version": model.version, "run_id": run.id, "metrics": metrics}
+            assets.tell(context, self.outlets, facts)
+            return {"model_id": model.id, "url": model.url, **facts}
+
+
+def _outlets(model_name: Any, declared: Any) -> list[Any]:
+    from airflow_train.tasks import assets
+
+    return assets.outlets(model_name, declared)

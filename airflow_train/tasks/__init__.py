@@ -11,11 +11,12 @@
     kill        what a kill means, and whether the run stops with the task
     reconcile   runs that outlived their task are found and stopped
     live_log    the bounded view of all ranks in the task log
+    assets      a registered model as an asset, and the event that tells other DAGs
     xcom        what other tasks learn of a run
     retrying    names for the ways in which a run fails, and which are tried again
     retry_policy the same as a policy of Airflow 3.3
     failures    our errors as Airflow's: which must not be retried
     compat      differences between Airflow 3.1, 3.2 and 3.3
 
-Nothing here is imported while a DAG file is parsed, but for `compat`.
+While a DAG file is parsed only `compat` is imported, and what the file asks for: `assets`, `plain`, `retrying`.
 """

@@ -1,0 +1,45 @@
+"""A registered model as an Airflow asset: what a DAG declares, and the event that tells other DAGs.
+
+    DAG(schedule=[Asset("airflow-train://models/digits")])        # each new registration of digits
+    DAG(schedule=[AssetAlias("airflow-train://models")])          # those of tasks whose model's name is a template
+
+Cheap: DAG files call `outlets` when they are parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: The alias of models whose name is known only when a task runs, and what the URI of every model begins with.
+MODELS = "airflow-train://models"
+_TEMPLATE = ("{{", "{%")
+
+
+def outlets(model_name: Any, declared: Any) -> list[Any]:
+    """What the task declares: the author's outlets, and the model's asset or, where its name isn't known, the alias."""
+    from airflow.sdk import Asset, AssetAlias
+
+    theirs = list(declared) if isinstance(declared, (list, tuple, set)) else [declared] if declared else []
+    known = isinstance(model_name, str) and not any(mark in model_name for mark in _TEMPLATE)
+    ours = Asset(_uri(model_name)) if known else AssetAlias(MODELS)
+    return theirs if ours in theirs else [*theirs, ours]
+
+
+def tell(context: Mapping[str, Any], outlets: list[Any], facts: Mapping[str, Any]) -> None:
+    """Leave what the event says; Airflow writes it when the task succeeds, and only then.
+
+    :param outlets: the task's.
+    :param facts: of the model: `name` and whatever strict JSON holds.
+    """
+    from airflow.sdk import Asset, AssetAlias
+
+    asset, alias = Asset(_uri(facts["name"])), AssetAlias(MODELS)
+    if asset in outlets:
+        context["outlet_events"][asset].extra = dict(facts)
+    elif alias in outlets:
+        context["outlet_events"][alias].add(asset, extra=dict(facts))
+
+
+def _uri(model_name: str) -> str:
+    return f"{MODELS}/{model_name}"
