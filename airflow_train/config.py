@@ -41,6 +41,12 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     ),
     "meet_limit": ("300", "float", "Seconds that all ranks of a run may take to start; 0 for no limit."),
     "collect_limit": ("3600", "float", "Seconds that collecting outputs may take; 0 for no limit."),
+    "run_url": (
+        "",
+        "string",
+        "Address of a task's link to its run's folder, made of {run_id}, {uri}, {path}, {bucket} and {key}.",
+    ),
+    "logs_url": ("", "string", "The same for its link to the folder of the run's logs."),
     "log_lines": (
         "10000",
         "integer",

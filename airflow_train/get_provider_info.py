@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, object]:
         "name": "Train",
         "description": "A training script becomes an Airflow task: estimators, runs, metrics and models.\n",
         "cli": ["airflow_train.cli.mounted.commands"],
+        "extra-links": ["airflow_train.links.run.RunFolderLink", "airflow_train.links.run.RunLogsLink"],
         "task-decorators": [
             {"name": "estimator", "class-name": "airflow_train.decorators.estimator.estimator_task"}
         ],

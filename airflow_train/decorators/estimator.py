@@ -67,7 +67,8 @@ class _EstimatorDecoratedOperator(DecoratedOperator, EstimatorOperator):
         with translated():
             base = plain.folder_of(context["dag"]) or Path.cwd()
             where = f"The function {self.python_callable.__name__} of @task.estimator"
-            self.estimator = plain.said_by(where, said, self.estimator, base)
+            said = plain.said_by(where, said, self.estimator, base)
+            self.estimator = plain.readable(said, base)
         return EstimatorOperator.execute(self, context)
 
     def _plain(self, estimator: Any) -> Any:

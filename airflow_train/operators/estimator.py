@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_train.links.run import RunFolderLink, RunLogsLink
 from airflow_train.tasks.compat import unmapped
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class EstimatorOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("estimator", "compute_target", "experiment", "tags", "store")
     template_fields_renderers: ClassVar[dict[str, str]] = {"estimator": "yaml", "tags": "yaml"}
+    operator_extra_links = (RunFolderLink(), RunLogsLink())
     ui_color = "#dfe9f5"
 
     _must_be_distributed: ClassVar[bool] = False
@@ -136,6 +138,12 @@ class EstimatorOperator(BaseOperator):
         """Tell `execute` to end; whether the run ends too is decided there."""
         if self._switch is not None:
             self._switch.press()
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        from airflow_train.tasks import plain
+
+        super()._do_render_template_fields(*args, **kwargs)
+        self.estimator = plain.readable(self.estimator, plain.folder_of(self.get_dag()))
 
     def _defer(self, asked: dict[str, Any]) -> None:
         from airflow_train.triggers.run import RunTrigger

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_train.links.run import RunFolderLink, RunLogsLink
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -34,6 +36,7 @@ class RunSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", "store")
+    operator_extra_links = (RunFolderLink(), RunLogsLink())
     ui_color = "#f2ecdf"
 
     def __init__(

@@ -12,6 +12,7 @@
     reconcile   runs that outlived their task are found and stopped
     live_log    the bounded view of all ranks in the task log
     assets      a registered model as an asset, and the event that tells other DAGs
+    places      where a run can be found, and what a browser can open of it
     xcom        what other tasks learn of a run
     retrying    names for the ways in which a run fails, and which are tried again
     retry_policy the same as a policy of Airflow 3.3

@@ -39,6 +39,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
+    "base_url",
     "default_deferrable",
     "is_missing",
     "mask_secret",
@@ -54,6 +55,18 @@ __all__ = [
 def default_deferrable() -> bool:
     """`[operators] default_deferrable`."""
     return bool(conf.getboolean("operators", "default_deferrable", fallback=False))
+
+
+def base_url() -> str:
+    """`[api] base_url`: where people reach Airflow."""
+    return str(conf.get("api", "base_url", fallback="") or "")
+
+
+def redacted(data: Any, name: str) -> Any:
+    """Plain data without what Airflow's masker knows as secret, and without values of names that look like one."""
+    from airflow.sdk._shared.secrets_masker import redact
+
+    return redact(data, name)
 
 
 def unmapped(operator: object) -> bool:

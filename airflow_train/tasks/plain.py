@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from airflow_train import definitions
-from airflow_train.exceptions import DefinitionError
+from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.tasks import compat
 
 _TEMPLATE = ("{{", "{%")
@@ -43,17 +43,58 @@ def at_parse(estimator: Any, base: Path | None) -> Any:
     return definitions.as_plain(estimator)
 
 
+class Readable(str):
+    """A rendered definition as the UI shows it: YAML. What it was made of is its `data`.
+
+    Airflow shows a field as it is stored, a mapping as JSON and, beyond 4 kB, as a cut Python repr.
+    """
+
+    __slots__ = ("data",)
+    data: Any
+
+    def __new__(cls, text: str, data: Any = None) -> Self:
+        made = super().__new__(cls, text)
+        made.data = data
+        return made
+
+
+def readable(estimator: Any, base: Path | None) -> Any:
+    """The rendered field as YAML, without secrets; a file's content in place of its path.
+
+    What is no definition stays as it is: `at_run` says so in words.
+    """
+    import yaml
+
+    from airflow_train.tasks import compat
+
+    if isinstance(estimator, Readable) or estimator is None:
+        return estimator
+    try:
+        data = definitions.load(estimator, base=base).to_dict() if isinstance(estimator, str) else estimator
+        safe = compat.redacted(dict(data), "estimator")
+        text = yaml.safe_dump(safe, sort_keys=False, allow_unicode=True, width=100)
+    except (TrainError, TypeError, ValueError, yaml.YAMLError):
+        return estimator
+    return Readable(text, estimator)
+
+
 def at_run(estimator: Any, base: Path) -> Mapping[str, Any]:
     """The rendered field as checked plain data, relative paths made absolute.
 
     :raises DefinitionError: it breaks a rule, or a template wasn't rendered.
     """
+    estimator = given(estimator)
     path = Path(estimator) if isinstance(estimator, (str, os.PathLike)) else None
     found = definitions.load(estimator, base=base)
     data: dict[str, Any] = dict(found.to_dict())
     if "source_directory" in data or path is not None:
         data["source_directory"] = str(found.source_path(base))
     return data
+
+
+def given(estimator: Any) -> Any:
+    """What a `Readable` was made of, all else as it is."""
+    return estimator.data if isinstance(estimator, Readable) else estimator
 
 
 def changed(data: Mapping[str, Any], **values: Any) -> dict[str, Any]:
@@ -69,6 +110,7 @@ def said_by(where: str, said: Any, base: Any, folder: Path) -> Any:
     :param folder: where relative paths start.
     :raises DefinitionError: it returned neither.
     """
+    base = given(base)
     mend = "return a definition, its plain data, the path of a YAML file or a dict of overrides."
     if said is None:
         raise DefinitionError(f"{where} returned nothing; {mend}")

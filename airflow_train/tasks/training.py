@@ -19,7 +19,7 @@ from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import attempts, compat, deferring, identity, kill, plain, secrets, xcom
+from airflow_train.tasks import attempts, compat, deferring, identity, kill, places, plain, secrets, xcom
 from airflow_train.tasks.failures import translated
 from airflow_train.tasks.kill import KillSwitch
 from airflow_train.tasks.live_log import LiveLog
@@ -66,7 +66,7 @@ def train(
             run.append(_enter(store, context, switch))
             switch.check()
             _submit(store, run[-1], wish, data, context, switch)
-            result = publish(store, run[-1], context)
+            result = places.publish(store, run[-1], context)
             if deferred and not observe.look(store, run[-1]).terminal:
                 switch.check()
                 defer(deferring.handed_over(store, run[-1], context, leave=wish.leave_on_kill))
@@ -94,13 +94,14 @@ def resume(
     with translated(retry_on):
         store, run_id = open_store(event["store"]), str(event["run_id"])
         late, _ = deferring.end_of(event)
+        places.link(store, run_id, context)
         with kill.killable(context, store, [run_id], leave=leave):
             if late and not observe.look(store, run_id).terminal:
                 raise _timeout(run_id, context)
             view = follow(store, run_id, switch, poll_interval=poll_interval)
             if late and view.status != "Completed":
                 raise _timeout(run_id, context)
-        return {**places(store, run_id), **outcome(store, view)}
+        return {**places.of_run(store, run_id), **outcome(store, view)}
 
 
 def follow(
@@ -217,20 +218,3 @@ def _submit(
         before_start=switch.check,
         secrets=secrets.source(),
     )
-
-
-def places(store: RunStore, run_id: str) -> dict[str, Any]:
-    """Where a run and what it leaves can be found."""
-    return {
-        "run_id": run_id,
-        "outputs_uri": store.files.join(layout.outputs(run_id)),
-        "logs_uri": store.files.join(layout.user_logs(run_id)),
-    }
-
-
-def publish(store: RunStore, run_id: str, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell other tasks where the run is as soon as it exists, so that they know it also when it fails."""
-    found = places(store, run_id)
-    xcom.push(context, found)
-    log.info("Run %s; outputs in %s, logs in %s.", run_id, found["outputs_uri"], found["logs_uri"])
-    return found

@@ -13,7 +13,7 @@ from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs import ids
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.tasks import compat, deferring, identity, kill, reconcile, secrets, training, xcom
+from airflow_train.tasks import compat, deferring, identity, kill, places, reconcile, secrets, training, xcom
 from airflow_train.tasks.compat import AirflowFailException
 from airflow_train.tasks.failures import translated
 
@@ -33,6 +33,7 @@ def poke(
         store = open_store(uri)
         view = observe.look(store, run_id, may_start=True, patient=pause, secrets=secrets.source())
         _own(store, view, context)
+        places.link(store, run_id, context)
         phase, reason = view.record.phase, view.record.reason
         about = f", {phase.words()}, since {phase.since}" if phase else f": {reason}" if reason else ""
         log.info("Run %s is %s%s", run_id, view.status, about)
@@ -42,7 +43,7 @@ def poke(
             result = training.outcome(store, view)
         except RunNotCompleted as error:  # looking again shows the same
             raise AirflowFailException(str(error)) from error
-        return {**training.places(store, run_id), **result}
+        return {**places.of_run(store, run_id), **result}
 
 
 def handed_over(run_id: str, uri: str | None, context: Mapping[str, Any], timeout: float) -> dict[str, Any]:

@@ -10,6 +10,11 @@ from typing import Any
 #: Airflow refuses NaN and infinities in XComs; `float()` reads these words back.
 _WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
+#: Keys under which Airflow looks for the addresses of a task's links.
+FOLDER_LINK, LOGS_LINK = "_link_RunFolderLink", "_link_RunLogsLink"
+#: Where an operator keeps them until Airflow asks for them at the end of the task.
+LINKS = "_run_links"
+
 MOST_METRICS = 50
 MOST_BYTES = 8192
 

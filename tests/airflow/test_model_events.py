@@ -24,7 +24,9 @@ data = {"type": "Estimator", "source_directory": "code", "entry_script": "train.
 train = EstimatorOperator(task_id="train", estimator=data, retries=0)
 """
 HEADER = "from airflow.sdk import Asset, AssetAlias\n"
-REGISTER = 'RegisterModelOperator(task_id="register", run_id=train.output["run_id"], model_path="outputs/m.txt", {more})'
+REGISTER = """
+RegisterModelOperator(task_id="register", run_id=train.output["run_id"], model_path="outputs/m.txt", {more})
+"""
 
 
 @pytest.fixture
@@ -48,7 +50,8 @@ def test_each_success_is_one_event_that_names_version_run_and_metrics(
     script(WRITES)
     again = REGISTER.replace('"register"', '"again"').format(more='model_name="m"')
     dag = make_dag(
-        TRAIN + "first = " + REGISTER.format(more='model_name="m"') + f"\nfirst >> {again}", HEADER
+        TRAIN + "first = " + REGISTER.format(more='model_name="m"').strip() + f"\nfirst >> {again.strip()}",
+        HEADER,
     )
     outcome = run_dag(dag)
     assert outcome.state == "success"

@@ -57,6 +57,7 @@ NAMES = {
         "__version__",
     ],
     "airflow_train.decorators": ["estimator_task"],
+    "airflow_train.links": ["RunFolderLink", "RunLogsLink"],
     "airflow_train.operators": ["DistributedEstimatorOperator", "EstimatorOperator", "RegisterModelOperator"],
     "airflow_train.sensors": ["RunSensor"],
     "airflow_train.triggers": ["RunTrigger"],
