@@ -62,13 +62,6 @@ def base_url() -> str:
     return str(conf.get("api", "base_url", fallback="") or "")
 
 
-def redacted(data: Any, name: str) -> Any:
-    """Plain data without what Airflow's masker knows as secret, and without values of names that look like one."""
-    from airflow.sdk._shared.secrets_masker import redact
-
-    return redact(data, name)
-
-
 def unmapped(operator: object) -> bool:
     """Is this the operator of one mapped task, made when the task runs, and not while the DAG file is parsed?"""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
@@ -81,12 +74,12 @@ def mask_secret(value: str) -> None:
     log.mask_secret(value)
 
 
-def redacted(text: str) -> str:
-    """The text as Airflow would log it."""
+def redacted(value: Any) -> Any:
+    """Text or plain data as Airflow would log it: without known secrets, and values whose names look like one."""
     from airflow.sdk import log
 
     redact: Any = vars(log)["redact"]  # 3.1 to 3.3 import it there, from a place that isn't public
-    return str(redact(text))
+    return redact(value)
 
 
 def is_missing(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from parse to parse: no absolute path, no object ever gets into the field.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -70,12 +71,19 @@ def readable(estimator: Any, base: Path | None) -> Any:
     if isinstance(estimator, Readable) or estimator is None:
         return estimator
     try:
-        data = definitions.load(estimator, base=base).to_dict() if isinstance(estimator, str) else estimator
-        safe = compat.redacted(dict(data), "estimator")
+        safe = compat.redacted(_content(estimator, base))
         text = yaml.safe_dump(safe, sort_keys=False, allow_unicode=True, width=100)
     except (TrainError, TypeError, ValueError, yaml.YAMLError):
         return estimator
     return Readable(text, estimator)
+
+
+def _content(estimator: Any, base: Path | None) -> dict[str, Any]:
+    if not isinstance(estimator, str):
+        return dict(estimator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are given when the file is read to be run
+        return dict(definitions.load(estimator, base=base).to_dict())
 
 
 def at_run(estimator: Any, base: Path) -> Mapping[str, Any]:

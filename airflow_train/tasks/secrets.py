@@ -32,7 +32,7 @@ def resolve(wanted: Reference) -> str:
 
 def knows(text: str) -> bool:
     """Does a text hold what Airflow hides in this process's logs, such as what `{{ conn.x.password }}` gave?"""
-    return compat.redacted(text) != text
+    return bool(compat.redacted(text) != text)
 
 
 def _connection(wanted: Reference) -> str:
