@@ -9,15 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from airflow_train.definitions.report import At, Report
 from airflow_train.definitions.secrets import Reference, reference
-from airflow_train.exceptions import DefinitionError, SecretNotFound
+from airflow_train.definitions.suspects import looks_secret
+from airflow_train.exceptions import DefinitionError, SecretNotFound, SnapshotError
 from airflow_train.runs.spec import RunSpec
+from airflow_train.store import source_search
+from airflow_train.store.files import Files
 
 #: Shorter values turn up anywhere by chance; `runtime/redaction.py` leaves them alone too.
 SHORTEST = 5
+#: Files are only searched for values that no programming language says.
+SHORTEST_IN_FILES = 8
 #: Parts of a spec that a person wrote or that come from outside, and may so hold a secret.
 _WRITTEN = ("definition", "experiment", "target", "tags", "properties", "origin")
 #: What isn't looked at: the folder of the DAG file is no secret, whatever its name.
@@ -86,30 +92,57 @@ def of_spec(spec: RunSpec, source: Source) -> dict[str, str]:
     return values(references, source) if references else {}
 
 
-def refuse_in(spec: RunSpec, found: Mapping[str, str], source: Source) -> None:
-    """Refuse a spec that holds a secret: it is about to be stored, shown and logged.
+def gathered(draft: RunSpec, source: Source, folder: Path, files: Files) -> dict[str, str]:
+    """The secrets of a run that is about to be stored; it is refused when it shows one.
 
-    :param found: the run's own secrets, resolved.
+    :param draft: all that is known of the run before its code is stored.
+    :param folder: its source directory.
+    :param files: the store.
     :raises DefinitionError: with one sentence for each place, without the value.
+    :raises SecretNotFound: as `values`.
+    :raises SnapshotError: a secret stands in a file that would travel.
     """
-    references = spec.job.get("secrets") or {}
-    private = {
-        name: value
-        for name, value in found.items()
-        if len(value) >= SHORTEST and reference(references[name]).private
-    }
-    problems = []
-    whole = spec.to_json()
-    for path, text in _texts({part: whole[part] for part in _WRITTEN}, ()):
-        name = next((name for name, value in private.items() if value in text), None)
-        if name is not None or source.knows(text):
-            what = f"the value of secrets.{name}" if name is not None else "a value that Airflow keeps secret"
-            problems.append(
-                f"{_place(path)} holds {what} (not shown), but a run is stored and shown with everything it was given; "
-                'write secrets: {NAME: "connection:ID/password"} and let the script read that environment variable.'
-            )
+    _refuse(draft, source.knows, "a value that Airflow keeps secret")
+    found = of_spec(draft, source)
+    for name, value in (own := _telling(draft, found)).items():
+        _refuse(draft, lambda text, value=value: value in text, f"the value of secrets.{name}")  # type: ignore[misc]
+    if own:
+        _refuse_in_files(folder, own, files)
+    return found
+
+
+def _telling(draft: RunSpec, found: Mapping[str, str]) -> dict[str, str]:
+    """Secrets that no other text says by chance: short ones, host names and settings kept as variables may."""
+    told = {}
+    for name, value in found.items():
+        kept = reference(draft.job["secrets"][name])
+        named = kept.scheme == "connection" or looks_secret(name) or looks_secret(kept.name)
+        if len(value) >= SHORTEST and kept.private and named:
+            told[name] = value
+    return told
+
+
+def _refuse(draft: RunSpec, holds: Callable[[str], bool], what: str) -> None:
+    whole = draft.to_json()
+    problems = [
+        f"{_place(path)} holds {what} (not shown), but a run is stored and shown with everything it was given; "
+        'write secrets: {NAME: "connection:ID/password"} and let the script read that environment variable.'
+        for path, text in _texts({part: whole[part] for part in _WRITTEN}, ())
+        if holds(text)
+    ]
     if problems:
         raise DefinitionError(dict.fromkeys(problems))
+
+
+def _refuse_in_files(folder: Path, own: Mapping[str, str], files: Files) -> None:
+    names = {value: name for name, value in own.items() if len(value) >= SHORTEST_IN_FILES}
+    problems = [
+        f"{folder / file} holds the value of secrets.{names[value]} (not shown), and the source directory is stored; "
+        "leave it out there, or list the file in .amlignore."
+        for file, value in source_search.holding(folder, names, files)
+    ]
+    if problems:
+        raise SnapshotError("\n".join(problems))
 
 
 def _texts(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

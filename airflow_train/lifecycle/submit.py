@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +97,19 @@ def submit(
     """
     if run_id is not None and (problem := ids.problem(run_id)):
         raise DefinitionError(problem)
+    found: Mapping[str, str] | None = None
     if run_id is not None and store.exists(run_id):
         spec = store.spec(run_id)
     else:
         checked = check(store, definition, base=base, experiment=experiment, compute_target=compute_target)
-        found = keeping.values(checked.job["secrets"], secrets)
-        spec = _create(store, checked, name, run_id, tags or {}, origin or {"kind": "python"}, found, secrets)
+        draft = _spec(checked, "", {"id": ""}, tags or {}, origin or {"kind": "python"})
+        found = keeping.gathered(draft, secrets, checked.source, store.files)
+        spec = _create(store, checked, draft, name, run_id)
     if owner is not None:
         store.add_owner(spec.run_id, owner, ends_with)
     if before_start is not None:
         before_start()
-    _start(store, spec, secrets)
+    _start(store, spec, secrets, found)
     return spec
 
 
@@ -126,21 +128,22 @@ def dry_run(
 def _create(
     store: RunStore,
     checked: Checked,
+    draft: RunSpec,
     name: str | None,
     run_id: str | None,
-    tags: Mapping[str, str],
-    origin: Mapping[str, Any],
-    found: Mapping[str, str],
-    secrets: keeping.Source,
 ) -> RunSpec:
     store.check_format()
-    unnamed = _spec(checked, "", {"id": ""}, tags, origin)
-    keeping.refuse_in(unnamed, found, secrets)
     taken = snapshots.take(store.files, checked.source, entry_script=checked.job["entry_script"])
     snapshot = {"id": taken.id, "files": taken.files, "bytes": taken.bytes}
     while True:
         wanted = run_id or ids.drawn(name or checked.experiment)
-        spec = _spec(checked, wanted, snapshot, tags, origin)
+        spec = replace(
+            draft,
+            run_id=wanted,
+            created=protocol.timestamp(),
+            snapshot=snapshot,
+            properties={**draft.properties, "ContentSnapshotId": taken.id},
+        )
         if store.create(spec):
             return spec
         if run_id is not None:
@@ -176,11 +179,11 @@ def _limits() -> dict[str, float]:
     return {name: seconds for name, seconds in found.items() if seconds > 0}
 
 
-def _start(store: RunStore, spec: RunSpec, secrets: keeping.Source) -> None:
+def _start(store: RunStore, spec: RunSpec, secrets: keeping.Source, found: Mapping[str, str] | None) -> None:
     record = store.record(spec.run_id)
     if record.verdict is not None or record.claim is not None:
         return
-    found = keeping.of_spec(spec, secrets)
+    found = keeping.of_spec(spec, secrets) if found is None else found
     if not record.events or record.phases[-1].overdue(protocol.timestamp()):
         store.add_event(spec.run_id, "start", f"handing over to {spec.target['name']}", "submitter")
     try:

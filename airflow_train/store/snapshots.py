@@ -58,7 +58,7 @@ def take(files: Files, source: Path, *, entry_script: str | None = None) -> Snap
     cache.load()
     if cache.id and not files.exists(layout.snapshot(cache.id)):
         cache.forget()
-    tree = SourceTree(root, cache.folders, _store_below(root, files), now)
+    tree = SourceTree(root, cache.folders, store_below(root, files), now)
     folders = Limits().listed(root, tree.walk(), entry_script)
     moved = _read(files, tree, [folder for folder in folders if folder.entries is not None])
     folders = _in_order(folders)
@@ -82,7 +82,7 @@ def measure(source: Path, *, entry_script: str | None = None, files: Files | Non
     :raises SnapshotError: as `take`, as far as it can be known.
     """
     root = os.path.realpath(source)
-    without = None if files is None else _store_below(root, files)
+    without = None if files is None else store_below(root, files)
     found = SourceTree(root, {}, without, time.time_ns()).walk()
     folders = _in_order(Limits().listed(root, found, entry_script))
     for folder in folders:
@@ -162,7 +162,7 @@ def _lay_out(files: Files, entry: Entry, destination: Path) -> None:
         target.chmod(entry[2])
 
 
-def _store_below(root: str, files: Files) -> str | None:
+def store_below(root: str, files: Files) -> str | None:
     """The run store's path below the source directory; it never travels."""
     if files.local_root is None:
         return None

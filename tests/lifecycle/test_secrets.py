@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_train.definitions.secrets import Reference
-from airflow_train.exceptions import DefinitionError, RunNotCompleted, SecretNotFound
+from airflow_train.exceptions import DefinitionError, RunNotCompleted, SecretNotFound, SnapshotError
 from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.experiment import Experiment
 from airflow_train.lifecycle.run import Run
@@ -233,6 +233,32 @@ def test_a_definition_that_holds_what_the_process_knows_to_be_secret_is_refused(
         DefinitionError, match=r"^script_params\['--in'\]\[1\] holds a value that Airflow keeps"
     ):
         Experiment("secret", store, secrets=source).submit(data)
+
+
+def test_a_secret_among_the_source_code_is_refused_unless_its_file_is_ignored(
+    store: RunStore, definition: Any, tmp_path: Path
+) -> None:
+    data = definition("pass")
+    (tmp_path / "source" / ".env").write_text(f"LOGIN={SECRET}\n", encoding="utf-8")
+    with pytest.raises(
+        SnapshotError, match=r"/source/\.env holds the value of secrets.SECRET \(not shown\)"
+    ) as caught:
+        Experiment("secret", store).submit(data)
+    assert SECRET not in str(caught.value)
+    assert not folder_of(store).exists()
+    (tmp_path / "source" / ".amlignore").write_text(".env\n")
+
+    assert run_of(store, data).get_status() == "Completed"
+    assert shown_in(folder_of(store), SECRET) == []
+
+
+def test_a_setting_that_is_handed_over_may_stand_elsewhere(store: RunStore, definition: Any) -> None:
+    source = Source(lambda wanted: "s3://bucket/data")
+    data = definition(
+        "# s3://bucket/data", secrets={"DATA": "variable:data"}, script_params={"--d": "s3://bucket/data"}
+    )
+
+    assert run_of(store, data, source).get_status() == "Completed"
 
 
 def test_a_host_that_is_handed_over_may_stand_elsewhere(store: RunStore, definition: Any) -> None:
