@@ -34,7 +34,7 @@ class MpirunRanks:
         self.started = protocol.timestamp()
         #: How mpirun ended, if it did while ranks were left.
         self.lost: str | None = None
-        self.session = session_folder(launch["run_folder"])
+        self.session = session_folder(launch["run_folder"], len(launch["ranks"]))
         self._pid: int | None = None
         self._listener: socket.socket | None = None
         self._left: dict[int, dict[str, Any]] = {}
@@ -164,6 +164,8 @@ class MpirunRanks:
         shutil.rmtree(self.session, ignore_errors=True)
 
 
+#: What Open MPI 4 shares with a rank's neighbours, and as much again (bytes); containers often have 64 MB in all.
+SEGMENT = 8 << 20
 #: Of a folder whose sockets have names that the kernel takes: 107 bytes in all (characters).
 LONGEST_BASE = 40
 
@@ -194,16 +196,24 @@ def _log_from(position: int) -> list[str]:
     return []
 
 
-def session_folder(run_folder: str) -> str:
+def session_folder(run_folder: str, ranks: int) -> str:
     """Where Open MPI keeps its files for one run: in memory where that can be had, by a name short enough for sockets.
 
     Whoever looks for what a dead supervisor left finds the same name.
     """
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else tempfile.gettempdir()  # noqa: S108
+    base = "/dev/shm"  # noqa: S108
+    if not os.access(base, os.W_OK | os.X_OK) or _size(base) < ranks * SEGMENT:
+        base = tempfile.gettempdir()
     if len(base) > LONGEST_BASE:
         base = "/tmp"  # noqa: S108
     name = hashlib.sha256(run_folder.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return os.path.join(base, "airflow-train-" + name)
+
+
+def _size(folder: str) -> int:
+    """Bytes of a file system, used or free, so that it doesn't change."""
+    found = os.statvfs(folder)
+    return found.f_blocks * found.f_frsize
 
 
 def _become_mpirun(argv: list[str], environment: dict[str, str], work: str, parent: int) -> NoReturn:

@@ -65,14 +65,21 @@ def test_mpi_needs_neither_a_home_nor_a_temporary_folder(
     assert lab.run(SUM, **job).status == "Completed"
 
 
-def test_without_shared_memory_a_long_temporary_folder_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+@pytest.mark.parametrize("shared", ["none", "little"])
+def test_without_enough_shared_memory_a_temporary_folder_serves_unless_its_name_is_too_long(
+    monkeypatch: pytest.MonkeyPatch, shared: str
 ) -> None:
     """The kernel takes 107 bytes for the name of a socket."""
-    monkeypatch.setattr(mpirun.os, "access", lambda *_: False)
-    monkeypatch.setattr(mpirun.tempfile, "gettempdir", lambda: "/" + "x" * 90)
+    if shared == "none":
+        monkeypatch.setattr(mpirun.os, "access", lambda *_: False)
+    else:
+        monkeypatch.setattr(mpirun, "_size", lambda _: 20 << 20)
+    folders = []
+    for name in ("/var/tmp", "/" + "x" * 90):
+        monkeypatch.setattr(mpirun.tempfile, "gettempdir", lambda name=name: name)
+        folders.append(os.path.dirname(mpirun.session_folder("/store/runs/a", 4)))
 
-    assert mpirun.session_folder(str(tmp_path)).startswith("/tmp/airflow-train-")
+    assert folders == ["/var/tmp", "/tmp"]
 
 
 def test_what_batch_systems_said_passes_by_mpirun() -> None:

@@ -24,7 +24,7 @@ def verdict(lab: Lab, view: View) -> Mapping[str, Any]:
 
 
 def sessions(lab: Lab, run_id: str) -> list[Path]:
-    folder = Path(mpirun.session_folder(str(lab.path(run_id))))
+    folder = Path(mpirun.session_folder(str(lab.path(run_id)), 4))
     found = [folder] if folder.exists() else []
     return found + [one for one in Path("/dev/shm").glob("*_segment.*") if Path("/dev/shm").is_dir()]
 
