@@ -60,6 +60,8 @@ def in_full(store: RunStore, view: View) -> dict[str, Any]:
         "definition": dict(spec.definition),
         "snapshot": dict(spec.snapshot),
         "origin": dict(spec.origin),
+        "resume": dict(spec.resume) if spec.resume else None,
+        "previous": spec.previous,
         "owner": record.owner,
         "world_size": spec.world_size,
         "events": [dict(event) for event in record.events],
@@ -86,6 +88,7 @@ def print_in_full(store: RunStore, view: View) -> None:
             ("phase", _now(view)),
             ("experiment", facts["experiment"]),
             ("target", facts["target"]["name"]),
+            ("resumes", _resumed(view)),
             ("created", facts["created"]),
             ("started", facts["started"]),
             ("ended", facts["ended"]),
@@ -118,6 +121,14 @@ def _now(view: View) -> str:
         return ""
     late = "; it is over its limit, and the run ends unless it is heard of again" if view.overdue else ""
     return f"{phase.words().removeprefix('phase ')}, since {phase.since}{late}"
+
+
+def _resumed(view: View) -> str:
+    """Where the script's `--resume-from` leads to, or whose outputs it is offered."""
+    spec = view.record.spec
+    if spec.resume is None:
+        return f"may go on from run {spec.previous}" if spec.previous else ""
+    return "/".join(part for part in (spec.resume["run_id"], spec.resume["path"]) if part)
 
 
 def _phase_row(one: Phase) -> tuple[object, ...]:

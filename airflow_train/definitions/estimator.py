@@ -20,7 +20,7 @@ from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMa
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.runnable import Runnable, gpu_param
+from airflow_train.definitions.runnable import RESUME_DOC, Runnable, gpu_param
 from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
 from airflow_train.definitions.unused import Anything
@@ -96,9 +96,7 @@ class EstimatorBase(Runnable):
     shm_size: str | int | None = param(
         Size(binary=True), default=None, doc="Size of /dev/shm in a container, such as `2g`."
     )
-    resume_from: str | os.PathLike[str] | None = param(
-        PathText(), default=None, doc="Where a checkpoint to go on from lies."
-    )
+    resume_from: str | os.PathLike[str] | None = param(PathText(), default=None, doc=RESUME_DOC)
     max_run_duration_seconds: int | str | None = param(
         Integer(mend="leave it out for no limit"),
         default=None,

@@ -20,6 +20,13 @@ from airflow_train.definitions.sizes import Size, size_in_bytes
 EXPERIMENT_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,254}"
 
 
+RESUME_DOC = (
+    "Files to go on from: a run id (its outputs), `RUN/outputs/…`, a path beside the DAG or YAML file, or `previous` "
+    "for the outputs of the attempt before, if there is one. The script gets a copy as argument `--resume-from`; a "
+    "command or notebook only as variable `AZUREML_DATAREFERENCE_MODEL_LOCATION`."
+)
+
+
 class Runnable(Definition):
     """Base of estimators and script run configurations."""
 
@@ -89,8 +96,11 @@ class Runnable(Definition):
 
         :param base: what it is relative to, unless the definition came from a file: then that file's folder.
         """
-        folder = Path(self._folder or base or "").expanduser()
-        return Path(os.path.abspath(folder / Path(self.source_directory).expanduser()))
+        return Path(os.path.abspath(self.beside(base) / Path(self.source_directory).expanduser()))
+
+    def beside(self, base: Path | None = None) -> Path:
+        """The folder that relative paths start from: the definition file's, else `base`, else the current one."""
+        return Path(os.path.abspath(Path(self._folder or base or "").expanduser()))
 
     def normalized(self) -> Job:
         """The form that later rooms read, after checking everything once more.

@@ -15,7 +15,7 @@ from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.run_configuration import RunConfiguration
-from airflow_train.definitions.runnable import Runnable, gpu_param
+from airflow_train.definitions.runnable import RESUME_DOC, Runnable, gpu_param
 from airflow_train.definitions.target_value import Target
 
 THIRTY_DAYS = 30 * 24 * 3600
@@ -80,7 +80,7 @@ class ScriptRunConfig(Runnable):
         doc="How many processes on how many nodes, and how they find each other.",
     )
     resume_from: str | os.PathLike[str] | None = param(
-        PathText(), default=None, kw_only=False, doc="Where a checkpoint to go on from lies."
+        PathText(), default=None, kw_only=False, doc=RESUME_DOC
     )
     max_run_duration_seconds: int | str | None = param(
         Integer(mend="leave it out for 30 days"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
+from airflow_train.lifecycle import resume as resuming
 from airflow_train.lifecycle import secrets as keeping
 from airflow_train.runs import git, ids
 from airflow_train.runs.spec import RunSpec
@@ -33,6 +34,9 @@ class Checked:
     experiment: str
     resolved: Mapping[str, Any]
     target: Target
+    #: As in the spec.
+    resume: Mapping[str, Any] | None = None
+    previous: str | None = None
 
 
 def check(
@@ -42,6 +46,7 @@ def check(
     base: Path | None = None,
     experiment: str | None = None,
     compute_target: Any = None,
+    previous: str | None = None,
 ) -> Checked:
     """Find everything that is wrong with a definition, its files and its target; writes nothing.
 
@@ -49,6 +54,7 @@ def check(
     :param base: folder that relative source directories start from; the YAML file's folder or the current one else.
     :param experiment: used where the definition names none; else the definition's source directory names it.
     :param compute_target: wins over the definition's.
+    :param previous: the run of the attempt before, if this is the next one of the same work.
     :raises DefinitionError: the definition or its files are wrong.
     :raises UnsupportedByTarget: the target can't honour it.
     :raises ConfigurationError: the target isn't configured well.
@@ -62,7 +68,9 @@ def check(
         raise UnsupportedByTarget("\n".join(problems))
     source = loaded.source_path(base)
     name = job["experiment"] or experiment or ids.slug(source.resolve().name)
-    return Checked(loaded.to_dict(), job, source, name, resolved, target)
+    offered = resuming.predecessor(store, previous)
+    resume = resuming.resolve(store, job["resume_from"], loaded.beside(base), offered)
+    return Checked(loaded.to_dict(), job, source, name, resolved, target, resume, offered)
 
 
 def submit(
@@ -79,6 +87,7 @@ def submit(
     ends_with: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
     before_start: Callable[[], object] | None = None,
+    previous: str | None = None,
     secrets: keeping.Source = keeping.ENVIRONMENT,
 ) -> RunSpec:
     """Start a run, or find the one of that id again.
@@ -89,6 +98,7 @@ def submit(
     :param ends_with: the Airflow task with which the run ends, as `RunStore.add_owner` takes it.
     :param origin: who submits: `kind` and what names the task there.
     :param before_start: called when the run exists and nothing of it has started; may raise to leave it so.
+    :param previous: the run of the attempt before: the new one finds a copy of its outputs.
     :param secrets: where the definition's secrets are to be had.
     :raises DefinitionError, UnsupportedByTarget, ConfigurationError: as `check`.
     :raises SecretNotFound: a secret can't be read here; nothing was written.
@@ -101,7 +111,14 @@ def submit(
     if run_id is not None and store.exists(run_id):
         spec = store.spec(run_id)
     else:
-        checked = check(store, definition, base=base, experiment=experiment, compute_target=compute_target)
+        checked = check(
+            store,
+            definition,
+            base=base,
+            experiment=experiment,
+            compute_target=compute_target,
+            previous=previous,
+        )
         draft = _spec(checked, "", {"id": ""}, tags or {}, origin or {"kind": "python"})
         found = keeping.gathered(draft, secrets, checked.source, store.files)
         spec = _create(store, checked, draft, name, run_id)
@@ -167,6 +184,8 @@ def _spec(
         target=checked.resolved,
         snapshot=snapshot,
         limits=_limits(),
+        resume=checked.resume,
+        previous=checked.previous,
         tags={**checked.job["tags"], **{str(key): str(value) for key, value in tags.items()}},
         properties={"ContentSnapshotId": str(snapshot["id"]), **properties},
         origin=origin,

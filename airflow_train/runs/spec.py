@@ -34,6 +34,10 @@ class RunSpec:
     origin: Mapping[str, Any] = field(default_factory=dict)
     #: phase → longest duration in seconds; `job` holds that of the run itself.
     limits: Mapping[str, float] = field(default_factory=dict)
+    #: What the script goes on from: `run_id` (None: a path of the submitting machine), `path`, is it a `file`?
+    resume: Mapping[str, Any] | None = None
+    #: The run of an earlier attempt whose outputs are offered to this one.
+    previous: str | None = None
     version: int = VERSION
 
     @property

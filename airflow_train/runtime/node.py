@@ -119,14 +119,31 @@ class Node:
     def _stage(self) -> bool:
         self.phases.enter("stage", "laying out the code")
         try:
-            count = staging.stage(self.launch["snapshot"], self.work, self._tick)
+            count = staging.stage(self.launch["snapshot"], self.work, self._stage_tick)
             print(protocol.timestamp(), "staged %d files in %s" % (count, self.work), flush=True)
+            self._copy_checkpoints()
         except phases.LimitPassed:
-            self._stop_record(protocol.STOP_PHASE_LIMIT, phase="stage")
+            if not self._canceled():
+                self._stop_record(protocol.STOP_PHASE_LIMIT, phase="stage")
             return False
         except (OSError, ValueError) as error:
             self.error = "the code could not be staged: %s" % error
         return self.error is None
+
+    def _copy_checkpoints(self) -> None:
+        for one in self.launch.get("checkpoints") or []:
+            from airflow_train.runtime import checkpoints  # every run waits for this process's imports
+
+            try:
+                count = checkpoints.copy(one["source"], one["target"], self._stage_tick)
+            except OSError as error:
+                raise ValueError("%s could not be copied: %s" % (one["source"], error.strerror)) from error
+            print(protocol.timestamp(), "copied %d files of %s" % (count, one["source"]), flush=True)
+
+    def _stage_tick(self, done: str) -> None:
+        self._tick(done)
+        if self._canceled():
+            raise phases.LimitPassed("it was cancelled")
 
     def _tick(self, done: str) -> None:
         self.heartbeat()
@@ -298,17 +315,19 @@ class Node:
             self.error = self.error or "outputs could not be collected (%s%s)" % (problems[0], more)
         for words in problems + result["left"]:
             print(protocol.timestamp(), words, flush=True)
+        self._remove(protocol.STACKS_FOLDER, protocol.CHECKPOINTS_FOLDER)
         if not problems:
-            self.clear()  # before the report, so that after it there is nothing left to do
+            self._remove(
+                protocol.WORK_FOLDER
+            )  # before the report, so that after it there is nothing left to do
         report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
         records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
-    def clear(self) -> None:
-        """Remove the working directory; what couldn't be collected stays for a person to fetch."""
+    def _remove(self, *names: str) -> None:
         import shutil  # not before the ranks run: they wait for this process's imports
 
-        shutil.rmtree(self.path(protocol.STACKS_FOLDER), ignore_errors=True)
-        shutil.rmtree(self.work, ignore_errors=True)
+        for name in names:
+            shutil.rmtree(self.path(name), ignore_errors=True)
 
 
 def _mirror(launch: dict[str, Any]) -> collecting.LogMirror:

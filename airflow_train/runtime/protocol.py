@@ -7,11 +7,13 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
                          "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
-                         "memory_bytes", "mpirun", "retry", "ranks": [{"rank", "node", "serves", "environment"}]}:
+                         "checkpoints", "memory_bytes", "mpirun", "retry",
+                         "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
                          starts the rank wrappers, or null when the supervisor does; `retry` is null or {"times",
                          "terminal_exit_codes"}: a script that fails is started again by its wrapper
+                         `checkpoints` are copied for the script to read: [{"source", "target"}]
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
@@ -71,6 +73,10 @@ RANK = "AIRFLOW_TRAIN_RANK"
 CANCEL = "AIRFLOW_TRAIN_CANCEL"
 #: Names of the variables whose values are secrets, separated by commas.
 SECRETS = "AIRFLOW_TRAIN_SECRETS"
+#: Folder with a copy of the outputs of the attempt before.
+PREVIOUS_OUTPUTS = "AIRFLOW_TRAIN_PREVIOUS_OUTPUTS"
+#: Azure ML's name for the copy of what `resume_from` names.
+RESUME = "AZUREML_DATAREFERENCE_MODEL_LOCATION"
 #: `<signal>:<folder>`: which signal makes a Python of this rank write its stacks, and where to.
 STACKS = "AIRFLOW_TRAIN_STACKS"
 # … and `runtime/script/azureml_run/` these too.
@@ -99,6 +105,7 @@ REPORT_FILE = "report.json"
 MEMORY_FILE = "memory.json"
 WORK_FOLDER = "work"
 STACKS_FOLDER = "stacks"
+CHECKPOINTS_FOLDER = "checkpoints"
 CHILDREN_FOLDER = "children"
 CANCEL_FILE = "cancel.json"
 VERDICT_FILE = "verdict.json"

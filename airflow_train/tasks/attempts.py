@@ -33,6 +33,8 @@ class Decision:
     run_id: str
     rule: Rule
     why: str
+    #: The failed run whose outputs the new run is offered; empty when there is none.
+    previous: str = ""
 
 
 def previous(store: RunStore, key: str) -> tuple[int, Attempt | None]:
@@ -59,7 +61,7 @@ def enter(store: RunStore, key: str, current: Attempt, by: str, *, sleep: Sleep 
         decision = _decide(store, before, current, by, sleep)
         if decision.rule is Rule.SAME:
             break
-        entry = replace(current, run_id=decision.run_id).to_json()
+        entry = replace(current, run_id=decision.run_id, previous=decision.previous).to_json()
         if store.files.create_json(layout.numbered(layout.task(key), number + 1), entry):
             break
     log.info("Run %s: %s, so %s.", decision.run_id, decision.rule.value, decision.why)
@@ -86,14 +88,15 @@ def _decide(store: RunStore, before: Attempt | None, current: Attempt, by: str, 
         gone = _stop(store, before.run_id, current.owner, by, connected, sleep)
         return Decision(current.run_id, connected, f"it starts anew{gone}")
     if connected is Rule.SAME:
-        return Decision(before.run_id, connected, "it goes on")
+        return Decision(before.run_id, connected, "it goes on", before.previous)
     return _continued(store, before, current, sleep)
 
 
 def _continued(store: RunStore, before: Attempt, current: Attempt, sleep: Sleep) -> Decision:
     run_id = before.run_id
     if not store.exists(run_id):
-        return Decision(run_id, Rule.RETRY, "it is submitted under the id that was meant for it")
+        why = "it is submitted under the id that was meant for it"
+        return Decision(run_id, Rule.RETRY, why, before.previous)
     view = observe.look(store, run_id)
     if not view.terminal and view.record.cancel is not None:
         view = _until_end(store, run_id, sleep)
@@ -101,7 +104,8 @@ def _continued(store: RunStore, before: Attempt, current: Attempt, sleep: Sleep)
         return Decision(run_id, Rule.RETRY, "this attempt takes the live run over")
     if view.status == "Completed":
         return Decision(run_id, Rule.RETRY, "its result is taken and nothing is trained again")
-    return Decision(current.run_id, Rule.RETRY, f"it starts after run {run_id}, which ended as {view.status}")
+    why = f"it starts after run {run_id}, which ended as {view.status}"
+    return Decision(current.run_id, Rule.RETRY, why, previous=run_id)
 
 
 def _stop(store: RunStore, run_id: str, owner: str, by: str, why: Rule, sleep: Sleep) -> str:

@@ -30,6 +30,8 @@ class Attempt:
     clear_number: int
     #: ISO 8601, UTC; empty when Airflow doesn't tell.
     dag_run_start: str
+    #: The failed run of the attempt before, whose outputs this one's run is offered; empty when there is none.
+    previous: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the store."""
@@ -38,7 +40,7 @@ class Attempt:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Attempt:
         """Rebuild an attempt; what later versions add is left out."""
-        return cls(**{one.name: data[one.name] for one in fields(cls)})
+        return cls(**{one.name: data[one.name] for one in fields(cls) if one.name in data})
 
 
 class Rule(Enum):

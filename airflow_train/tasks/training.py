@@ -63,9 +63,10 @@ def train(
         store = open_store(wish.store)
         run = [identity.attempt_of(context).run_id]
         with kill.killable(context, store, run, leave=wish.leave_on_kill):
-            run.append(_enter(store, context, switch))
+            decision = _enter(store, context, switch)
+            run.append(decision.run_id)
             switch.check()
-            _submit(store, run[-1], wish, data, context, switch)
+            _submit(store, decision, wish, data, context, switch)
             result = places.publish(store, run[-1], context)
             if deferred and not observe.look(store, run[-1]).terminal:
                 switch.check()
@@ -189,17 +190,17 @@ def _timeout(run_id: str, context: Mapping[str, Any]) -> BaseException:
     )
 
 
-def _enter(store: RunStore, context: Mapping[str, Any], switch: KillSwitch) -> str:
+def _enter(store: RunStore, context: Mapping[str, Any], switch: KillSwitch) -> attempts.Decision:
     current, key = identity.attempt_of(context), identity.task_key(context)
     by = identity.label_of(context)
     decision = attempts.enter(store, key, current, by, sleep=switch.pause)
     attempts.check_newest(store, key, current)
-    return decision.run_id
+    return decision
 
 
 def _submit(
     store: RunStore,
-    run_id: str,
+    decision: attempts.Decision,
     wish: Wish,
     data: Mapping[str, Any],
     context: Mapping[str, Any],
@@ -208,7 +209,8 @@ def _submit(
     submit(
         store,
         data,
-        run_id=run_id,
+        run_id=decision.run_id,
+        previous=decision.previous or None,
         experiment=experiment_of(context["ti"].dag_id),
         compute_target=wish.compute_target,
         tags={str(key): str(value) for key, value in wish.tags.items()},

@@ -192,6 +192,55 @@ def test_a_clear_ends_the_live_run_before_it_trains_again(
     assert ended(store) == ["Completed", "Canceled"]
 
 
+#: Trains five epochs, one checkpoint each, and waits before the third until it is killed; the next attempt goes on.
+EPOCHS = """
+    import os, pathlib, sys, time
+    marks = pathlib.Path(os.environ["MARKS"])
+    (marks / f"started-{os.getpid()}").touch()
+    first = 0
+    if "--resume-from" in sys.argv:
+        first = int(pathlib.Path(sys.argv[sys.argv.index("--resume-from") + 1], "epoch").read_text()) + 1
+    for epoch in range(first, 5):
+        print("epoch", epoch, flush=True)
+        pathlib.Path("outputs/epoch").write_text(str(epoch))
+        while first == 0 and epoch == 2:
+            (marks / f"pid-{os.getpid()}").touch()
+            time.sleep(0.02)
+"""
+
+
+def epochs(store: Any) -> list[list[int]]:
+    """Epochs that each run has trained, oldest run first."""
+    from airflow_train.lifecycle.run import Run
+
+    runs = [Run(one.run_id, store) for one in reversed(store.list_runs())]
+    words = [[line.text.split() for line in run.logs()] for run in runs]
+    return [[int(word[1]) for word in said if word[:1] == ["epoch"]] for said in words]
+
+
+def test_a_retry_goes_on_from_the_checkpoint_of_the_killed_script_and_a_clear_trains_anew(
+    make_dag: Dag, run_dag: Run, script: Script, store: Any, marks: Path
+) -> None:
+    script(EPOCHS)
+
+    def kill_script() -> None:
+        os.kill(int(next(marks.glob("pid-*")).name[4:]), signal.SIGKILL)
+
+    when(lambda: list(marks.glob("pid-*")), kill_script)
+    data = {**DATA, "environment_variables": {"MARKS": str(marks)}, "resume_from": "previous"}
+    dag = make_dag(f'train = EstimatorOperator(task_id="train", estimator={data}, retry_delay=timedelta(0))')
+    outcome = run_dag(dag)
+    assert outcome.states() == {"train": "success"}
+    assert outcome.task("train").try_number == 2
+    assert epochs(store) == [[0, 1, 2], [3, 4]]
+
+    for one in marks.glob("pid-*"):
+        one.unlink()
+    when(lambda: list(marks.glob("pid-*")), kill_script)
+    clear_and_run(dag, outcome.dag_run, "train")
+    assert epochs(store)[2] == [0, 1, 2]
+
+
 def test_a_retry_after_the_run_completed_takes_its_result(
     make_dag: Dag, run_dag: Run, script: Script, store: Any, marks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,23 @@ def test_supervisor(faults: Faults, phase: str) -> None:
         record = faults.finish(attempt)
         if phase == "verdict":
             assert (record.verdict or {})["status"] == "Completed"
+
+
+def test_supervisor_that_copies_checkpoints(faults: Faults, tmp_path: Path) -> None:
+    """The run has failed, its copies are gone, and those it copied from are as they were."""
+    (tmp_path / "kept").mkdir()
+    for number in range(100):
+        (tmp_path / "kept" / str(number)).write_bytes(b"x" * 200_000)
+    for _ in faults.until_killed(TIMES):
+        attempt = faults.attempt()
+        attempt.definition["resume_from"] = str(tmp_path / "kept")
+        submitter = faults.start("submit", attempt)
+        faults.there(attempt, "node_0/checkpoints")
+        kill(submitter)
+        faults.strike(faults.lab.supervisor(attempt.run_id), 0.05)
+        until(lambda attempt=attempt: not processes_of(attempt.run_id), 2)
+        faults.finish(attempt)
+    assert {one.stat().st_size for one in (tmp_path / "kept").iterdir()} == {200_000}
 
 
 def test_supervisor_and_wrappers_at_once(faults: Faults) -> None:

@@ -143,8 +143,8 @@ class Lab:
     def left_behind(self, run_id: str) -> list[str]:
         """Processes that carry the run's id, its work folder, half-written files: what must not outlive a run."""
         found = [f"process {pid}: {line}" for pid, line in processes_of(run_id)]
-        work = self.path(run_id, "node_0", "work")
-        found += [str(work)] if work.exists() else []
+        folders = [self.path(run_id, "node_0", name) for name in ("work", "checkpoints", "stacks")]
+        found += [str(folder) for folder in folders if folder.exists()]
         found += [str(group) for group in self.groups(run_id)]
         return found + [str(one) for one in self.path(run_id).rglob(f"{protocol.TEMPORARY}*")]
 

@@ -124,7 +124,6 @@ def test_the_environment_of_the_submitter_is_not_written_down(
         ({"gpu": 1}, "gpu"),
         ({"cpu": 2.0}, "cpu"),
         ({"shm_size": "1g"}, "shm_size"),
-        ({"resume_from": "other"}, "resume_from"),
         ({"interpreter_path": "/nowhere/python"}, "/nowhere/python"),
     ],
 )

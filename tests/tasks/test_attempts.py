@@ -93,6 +93,19 @@ def test_after_a_run_that_was_cancelled_the_next_try_starts_anew(
     assert store.record(run_id).status == "Canceled", "which waits until the old one has ended"
 
 
+def test_the_failed_run_is_offered_to_the_next_even_if_an_attempt_dies_before_its_submit(
+    store: RunStore, start: Callable[..., None]
+) -> None:
+    run_id = enter(store, attempt(1)).run_id
+    start(attempt(1), run_id)
+    store.ask_cancel(run_id, "somebody", "")
+    assert enter(store, attempt(2)).previous == run_id
+    assert enter(store, attempt(2)).previous == run_id, "the same attempt again"
+    third = enter(store, attempt(3))
+    assert (third.run_id, third.previous) == (attempt(2).run_id, run_id)
+    assert enter(store, attempt(4, clear_number=1, max_tries=6)).previous == "", "after a clear nothing is"
+
+
 def test_a_clear_ends_the_old_run_first_and_a_kill_in_between_is_made_good(
     store: RunStore, start: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,11 @@ class Run:
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, experiment={self.experiment.name!r}, rank={self.rank})"
 
+    @property
+    def previous_outputs(self) -> str | None:
+        """Folder with a copy of what the attempt before left in `./outputs`; None when this is the first attempt."""
+        return os.environ.get("AIRFLOW_TRAIN_PREVIOUS_OUTPUTS")
+
     # Metrics
 
     def log(self, name: str, value: Any, description: str = "", step: float | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
-from airflow_train.targets.local import mpi
+from airflow_train.targets.local import checkpoints, mpi
 
 ADDRESS = "127.0.0.1"
 #: The kernel is that of the interpreter, whatever the notebook's author called theirs; it has no time limit per cell.
@@ -57,7 +57,7 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
     """The plan of a run."""
     ranks, ports = _ranks(spec, places.run_folder)
     node = os.path.join(places.run_folder, protocol.node_folder(0))
-    job = spec.job
+    job, earlier = spec.job, checkpoints.handed_over(spec, places.run_folder)
     # -I and -S: nothing of the user's Python set-up reaches the runtime, and it starts in 15 ms
     runtime = (places.python, "-I", "-S", "-B", places.runtime)
     launch_file = os.path.join(node, protocol.LAUNCH_FILE)
@@ -71,8 +71,9 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
         "work_folder": os.path.join(node, protocol.WORK_FOLDER),
         "snapshot": {"manifest": places.manifest, "blobs": places.blobs},
         "script_path": os.pathsep.join([*_on_start(spec, places), places.script]),
-        "command": command(job, places.interpreter, _starter(spec, places)),
-        "environment": _environment(spec, places),
+        "command": command(job, places.interpreter, _starter(spec, places), earlier.arguments),
+        "environment": {**_environment(spec, places), **earlier.environment},
+        "checkpoints": earlier.copies,
         "secrets": sorted(job.get("secrets") or {}),
         "mpirun": mpirun,
         "retry": _retry(spec),
@@ -97,8 +98,13 @@ def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
     return (os.path.join(places.script, "train_mpi.py"),) if _kind(spec) == "mpi" else ()
 
 
-def command(job: Mapping[str, Any], interpreter: str, starter: Sequence[str] = ()) -> list[str]:
-    """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell)."""
+def command(
+    job: Mapping[str, Any], interpreter: str, starter: Sequence[str] = (), more: Sequence[str] = ()
+) -> list[str]:
+    """Command line of every rank: a script under `interpreter`, or the author's own command (text goes to a shell).
+
+    :param more: arguments for a script after its own.
+    """
     if job["command"] is not None:
         own = job["command"]
         words = ["/bin/sh", "-c", own] if isinstance(own, str) else [str(part) for part in own]
@@ -107,7 +113,7 @@ def command(job: Mapping[str, Any], interpreter: str, starter: Sequence[str] = (
         return words
     if is_notebook(job):
         return [interpreter, *NOTEBOOK, str(job["entry_script"])]
-    return [interpreter, *starter, str(job["entry_script"]), *job["arguments"]]
+    return [interpreter, *starter, str(job["entry_script"]), *job["arguments"], *more]
 
 
 def is_notebook(job: Mapping[str, Any]) -> bool:

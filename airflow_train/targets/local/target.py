@@ -28,7 +28,6 @@ _NOT_HERE = {
     "gpu": "gpu",
     "cpu": "cpu",
     "shm_size": "shm_size",
-    "resume_from": "resume_from",
 }
 
 

@@ -1,0 +1,44 @@
+"""What a run gets of earlier ones: which files are copied where, and how its script learns of them. Pure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+
+
+@dataclass
+class HandedOver:
+    """Copies for the launch file, variables and arguments for the script."""
+
+    copies: list[dict[str, str]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: list[str] = field(default_factory=list)
+
+
+def handed_over(spec: RunSpec, run_folder: str) -> HandedOver:
+    """The predecessor's outputs and what `resume_from` names; both at once where they are the same."""
+    place = os.path.join(run_folder, protocol.node_folder(0), protocol.CHECKPOINTS_FOLDER)
+    runs = os.path.dirname(run_folder)
+    made = HandedOver()
+    before = os.path.join(place, "previous")
+    if spec.previous:
+        source = os.path.join(runs, spec.previous, protocol.FILES_FOLDER, protocol.OUTPUTS_FOLDER)
+        made.copies.append({"source": source, "target": before})
+        made.environment[protocol.PREVIOUS_OUTPUTS] = before
+    if spec.resume is None:
+        return made
+    run_id, path = spec.resume["run_id"], str(spec.resume["path"])
+    if run_id is not None and run_id == spec.previous and path == protocol.OUTPUTS_FOLDER:
+        location = before
+    else:
+        source = path if run_id is None else os.path.join(runs, run_id, protocol.FILES_FOLDER, path)
+        location = os.path.join(place, "resume")
+        if spec.resume["file"]:
+            location = os.path.join(location, os.path.basename(path))
+        made.copies.append({"source": source, "target": location})
+    made.environment[protocol.RESUME] = location
+    made.arguments = ["--resume-from", location]
+    return made
