@@ -12,6 +12,7 @@
     │   └── AlreadyExists           a name that is written once is taken       the caller picks another name
     ├── ModelError                  a model can't be registered or read        the caller corrects name or path
     │   └── ModelNotFound           no such model or version
+    ├── WaitInterrupted             Ctrl-C while waiting; the run goes on      nobody: wait again, or cancel it
     ├── NotOwner                    somebody newer owns the run                nobody: step back
     └── RunNotCompleted             a run ended, but not well; carries `run_id`
         ├── RunFailed               the script failed                          the author; a retry won't help
@@ -90,6 +91,10 @@ class ModelNotFound(ModelError):
 
 class NotOwner(TrainError):
     """Somebody newer owns the run, so this process must not act on it."""
+
+
+class WaitInterrupted(TrainError):
+    """Somebody stopped waiting for a run, which goes on."""
 
 
 class RunNotCompleted(TrainError):

@@ -6,7 +6,9 @@ from typing import Any
 
 from airflow_train.cli import screen
 from airflow_train.lifecycle.observe import View
+from airflow_train.lifecycle.warned import warnings
 from airflow_train.runs.phases import Phase
+from airflow_train.runs.times import duration
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, RunSummary
@@ -69,6 +71,7 @@ def in_full(store: RunStore, view: View) -> dict[str, Any]:
         "ranks": [dict(record.exits.get(rank) or {"rank": rank, **start}) for rank, start in _ranks(view)],
         "memory": (record.report or {}).get("memory"),
         "verdict": record.verdict,
+        "warnings": warnings(store, record),
     }
 
 
@@ -108,6 +111,8 @@ def print_in_full(store: RunStore, view: View) -> None:
         print()
         headers = ("rank", "node", "exit code", "signal", "largest memory", "ended")
         screen.print_table(headers, [_rank_row(one) for one in facts["ranks"]])
+    for warning in facts["warnings"]:
+        print(f"\nwarning: {warning['source']}: {warning['message']}")
     if verdict.get("last_lines"):
         print(f"\nLast lines of rank {verdict['rank']}:")
         for line in verdict["last_lines"]:
@@ -156,15 +161,3 @@ def _rank_row(one: dict[str, Any]) -> tuple[object, ...]:
         screen.size(int(memory)) if memory else "",
         one.get("ended", "still running" if code is None else ""),
     )
-
-
-def duration(started: str | None, ended: str | None) -> str:
-    """Time between two timestamps for people: `0.4 s`, `3 min 20 s`; empty where one is missing."""
-    if started is None or ended is None:
-        return ""
-    seconds = max(0.0, protocol.seconds_of(ended) - protocol.seconds_of(started))
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -17,6 +17,7 @@ from airflow_train.lifecycle.cancel import cancel as ask_to_stop
 from airflow_train.lifecycle.follow import Follower, LogLine
 from airflow_train.lifecycle.run import Run
 from airflow_train.runs.status import is_terminal
+from airflow_train.runs.times import duration
 from airflow_train.store import artifacts, index
 from airflow_train.store.run_store import RunStore, open_store
 
@@ -44,7 +45,7 @@ def list_(args: Namespace) -> int:
             one.experiment,
             one.status,
             one.created[:19].replace("T", " "),
-            describe.duration(one.started, one.ended),
+            duration(one.started, one.ended),
             screen.pairs(dict(one.metrics or {})),
         )
         for one in found

@@ -10,6 +10,7 @@ from airflow_train.cli import codes, describe, load, screen, secrets, watch
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle import submit as submitting
 from airflow_train.runs import ids
+from airflow_train.runs.times import duration
 from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore, open_store
 
@@ -67,7 +68,7 @@ def _detach(store: RunStore, spec: RunSpec, json: bool) -> int:
 
 def _sum_up(store: RunStore, view: observe.View) -> None:
     facts = describe.of_view(store, view)
-    took = describe.duration(facts["started"], facts["ended"])
+    took = duration(facts["started"], facts["ended"])
     for name, value in (
         ("took", took),
         ("metrics", screen.pairs(facts["metrics"])),

@@ -20,7 +20,7 @@ def cancel(store: RunStore, run_id: str, reason: str = "", by: str | None = None
     view = look(store, run_id)
     if view.terminal:
         return view
-    store.ask_cancel(run_id, by or f"{_user()}@{socket.gethostname()}", reason)
+    store.ask_cancel(run_id, by or f"{user()}@{socket.gethostname()}", reason)
     return look(store, run_id)
 
 
@@ -36,7 +36,8 @@ def cancel_as(store: RunStore, run_id: str, owner: str, reason: str, by: str) ->
     return cancel(store, run_id, reason, by)
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a uid without a name, as containers often have

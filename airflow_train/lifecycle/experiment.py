@@ -7,14 +7,18 @@ from typing import Any
 
 from airflow_train import definitions
 from airflow_train.exceptions import DefinitionError
-from airflow_train.lifecycle import observe, said
+from airflow_train.lifecycle import html, observe, said
 from airflow_train.lifecycle import secrets as keeping
+from airflow_train.lifecycle.child import ChildRun, matches
 from airflow_train.lifecycle.run import Run
 from airflow_train.lifecycle.submit import submit
 from airflow_train.store.run_store import RunStore, open_store
 
 #: What a submit may change of a definition, as in Azure ML.
 _OVERRIDES = ("script_params", "inputs", "source_directory_data_store")
+
+#: So many of its newest runs a notebook shows.
+_SHOWN = 10
 
 
 class Experiment:
@@ -35,10 +39,26 @@ class Experiment:
     ) -> None:
         self._secrets = secrets
         self.name = said.experiment(name)
-        self._store = store if isinstance(store, RunStore) else open_store(store)
+        self.store = store if isinstance(store, RunStore) else open_store(store)
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, Experiment) and self.name == other.name
+        return same and self.store.uri == other.store.uri  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.store.uri))
+
+    def _repr_html_(self) -> str:
+        observe.refresh(self.store)
+        found = self.store.list_runs(limit=_SHOWN, experiment=self.name)
+        caption = f"Experiment {self.name}" + ("" if found else ": no runs yet")
+        return html.table(html.HEADERS, (html.row(one) for one in found), caption)
 
     def submit(
         self,
@@ -57,14 +77,14 @@ class Experiment:
         own = said.tags(f"Experiment {self.name}", tags) if tags is not None else None
         changed = self._changed(definitions.load(definition), overrides)
         spec = submit(
-            self._store,
+            self.store,
             changed,
             experiment=self.name,
             tags=own,
             compute_target=compute_target,
             secrets=self._secrets,
         )
-        return Run(spec.run_id, self._store)
+        return Run(spec.run_id, self.store)
 
     def _changed(self, loaded: definitions.Runnable, overrides: Mapping[str, Any]) -> definitions.Runnable:
         if loaded.experiment not in (None, self.name):
@@ -83,13 +103,35 @@ class Experiment:
             setattr(loaded, name, {**(old or {}), **value} if added else value)
         return loaded
 
-    def get_runs(self, status: str | None = None) -> Iterator[Run]:
+    def get_runs(
+        self,
+        type: str | None = None,  # noqa: A002 - the original's name
+        tags: str | Mapping[str, str] | None = None,
+        properties: str | Mapping[str, str] | None = None,
+        include_children: bool = False,
+        status: str | None = None,
+    ) -> Iterator[Run | ChildRun]:
         """Runs of this experiment, newest first.
 
+        :param tags: only those that have a tag of that name, or these tags with these values; `properties` likewise.
+        :param include_children: each is followed by the child runs that its script made.
         :param status: only those of this status, in upper or lower case.
         :raises DefinitionError: there is no such status.
         """
         wanted = None if status is None else said.status("status", status)
-        observe.refresh(self._store)
-        found = self._store.list_runs(limit=None, experiment=self.name, status=wanted)
-        return (Run(summary.run_id, self._store) for summary in found)
+        observe.refresh(self.store)
+        found = self.store.list_runs(
+            limit=None, experiment=self.name, status=None if include_children else wanted
+        )
+        return (
+            one
+            for summary in found
+            for one in _with_children(Run(summary.run_id, self.store), include_children)
+            if matches(one, tags, properties, type, wanted if include_children else None)
+        )
+
+
+def _with_children(run: Run, wanted: bool) -> Iterator[Run | ChildRun]:
+    yield run
+    if wanted:
+        yield from run.get_children(recursive=True)

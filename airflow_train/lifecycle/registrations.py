@@ -29,14 +29,8 @@ def carry_out(store: RunStore, spec: RunSpec) -> list[Model]:
             continue
         try:
             wanted = _wanted(store.files.read(f"{folder}/{name}"))
-            if wanted["model_framework"] in (
-                None,
-                spec.job.get("framework"),
-            ):  # as `Run.register_model` has it
-                wanted["model_framework"] = spec.job.get("framework")
-                wanted["model_framework_version"] = wanted["model_framework_version"] or spec.job.get(
-                    "framework_version"
-                )
+            named = wanted["model_framework"], wanted["model_framework_version"]
+            wanted["model_framework"], wanted["model_framework_version"] = framework(spec, *named)
             made.append(register_from_run(store.files, spec.run_id, **wanted, lineage=lineage(spec)))
         except ModelError as error:
             failure = {"at": protocol.timestamp(), "error": str(error)}
@@ -59,6 +53,14 @@ def _wanted(data: bytes) -> dict[str, Any]:
         raise ModelError(
             "a request to register a model isn't one of run.register_model; use that instead of writing it."
         ) from None
+
+
+def framework(spec: RunSpec, named: str | None, version: str | None) -> tuple[str | None, str | None]:
+    """Framework and version of a model: those of the run's estimator, unless others are named."""
+    own = spec.job.get("framework")
+    if named in (None, own):
+        return own, version or spec.job.get("framework_version")
+    return named, version
 
 
 def failures(store: RunStore, run_id: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from airflow_train.definitions.lists import TextMap
@@ -50,6 +50,36 @@ def status(where: str, text: Any) -> Status:
     near = nearest(text, known)
     mend = f"did you mean {known[near]}?" if near else "leave it out to see all runs."
     raise DefinitionError(f"{where} is {text!r} but must be one of {', '.join(known.values())}; {mend}")
+
+
+class ExperimentName(str):
+    """Text, and its own `name`, as scripts of Azure ML ask for it."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The same."""
+        return str(self)
+
+
+def which_run(of: Sequence[Any], run_id: str | None, store: Any) -> tuple[str | None, str, Any]:
+    """Experiment, id and store of `Run(run_id, store)`, or of `Run(experiment, run_id)` as Azure ML has it.
+
+    :raises DefinitionError: it is neither.
+    """
+    given = [*of, *(() if run_id is None else (run_id,))]
+    experiment = given.pop(0) if given and hasattr(given[0], "get_runs") else None
+    if experiment is not None and store is None:
+        store = experiment.store
+    elif len(given) == 2 and store is None:
+        store = given.pop()
+    if len(given) != 1 or not isinstance(given[0], str):
+        raise DefinitionError(
+            "Run takes a run's id, as in Run('digits-abc'), or an experiment and the id, as in Run(experiment, "
+            "'digits-abc'); `airflow-train runs list` shows ids."
+        )
+    return (None if experiment is None else experiment.name), given[0], store
 
 
 def nothing_else(model: str, values: Mapping[str, Any]) -> None:

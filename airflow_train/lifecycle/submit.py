@@ -16,6 +16,7 @@ from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
 from airflow_train.lifecycle import resume as resuming
 from airflow_train.lifecycle import secrets as keeping
+from airflow_train.lifecycle.cancel import user
 from airflow_train.runs import git, ids
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
@@ -188,7 +189,7 @@ def _spec(
         previous=checked.previous,
         tags={**checked.job["tags"], **{str(key): str(value) for key, value in tags.items()}},
         properties={"ContentSnapshotId": str(snapshot["id"]), **properties},
-        origin=origin,
+        origin={"user": user(), **origin},
     )
 
 

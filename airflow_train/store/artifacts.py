@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import secrets
 from pathlib import Path
+from typing import NoReturn
 
 from airflow_train.exceptions import AlreadyExists, FileNotInRun
 from airflow_train.store import layout
@@ -30,7 +31,7 @@ def download_file(files: Files, run_id: str, name: str, target: Path) -> Path:
     """
     if not any(found == name for found, _ in names(files, run_id, name)):
         raise FileNotInRun(f"run {run_id} has no file {name!r}; {available(files, run_id, name)}.")
-    _copy_out(files, f"{layout.files(run_id)}/{name}", target)
+    copy_out(files, run_id, name, target)
     return target
 
 
@@ -44,10 +45,15 @@ def download(files: Files, run_id: str, prefix: str, to: Path) -> list[Path]:
     """
     found = names(files, run_id, prefix)
     if not found:
-        raise FileNotInRun(f"run {run_id} has no files below {prefix!r}; {available(files, run_id, prefix)}.")
+        refuse_missing(files, run_id, prefix)
     for name, _ in found:
-        _copy_out(files, f"{layout.files(run_id)}/{name}", to / name)
+        copy_out(files, run_id, name, to / name)
     return [to / name for name, _ in found]
+
+
+def refuse_missing(files: Files, run_id: str, prefix: str) -> NoReturn:
+    """:raises FileNotInRun: nothing lies at or below `prefix`; the message lists what does."""
+    raise FileNotInRun(f"run {run_id} has no files below {prefix!r}; {available(files, run_id, prefix)}.")
 
 
 def upload(files: Files, run_id: str, name: str, path: Path) -> None:
@@ -72,13 +78,18 @@ def available(files: Files, run_id: str, wanted: str) -> str:
     return f"it has {', '.join(ordered[:_SHOWN])}{more}"
 
 
-def _copy_out(files: Files, name: str, target: Path) -> None:
+def copy_out(files: Files, run_id: str, name: str, target: Path) -> None:
+    """Copy a file that is there; one that stands at the target with the same content stays untouched.
+
+    :raises AlreadyExists: another file stands at the target.
+    """
+    source = f"{layout.files(run_id)}/{name}"
     if not target.exists():
-        files.copy_out(name, target)
+        files.copy_out(source, target)
         return
     fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        files.copy_out(name, fresh)
+        files.copy_out(source, fresh)
         if target.is_dir() or _digest(fresh) != _digest(target):
             raise AlreadyExists(f"{target} is there with other content; remove it or choose another folder.")
     finally:

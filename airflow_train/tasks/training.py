@@ -15,6 +15,7 @@ from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.lifecycle.observe import View
 from airflow_train.lifecycle.submit import submit
+from airflow_train.lifecycle.warned import warnings
 from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
@@ -129,6 +130,8 @@ def follow(
         secrets=secrets.source(),
     )
     live.finish(store.files.join(layout.user_logs(run_id)))
+    for warning in warnings(store, view.record):
+        log.warning("Run %s, %s: %s", run_id, warning["source"], warning["message"])
     return view
 
 

@@ -49,7 +49,7 @@ def measure(folder: Path, runs: int = RUNS) -> dict[str, Any]:
     _until(lambda: len(_started(marks)) == runs + 1, 60)
     _until(lambda: False, 1)  # for a second start to show
     (folder / "marks.enough").touch()
-    ended = [run.wait_for_completion(raise_on_error=False, timeout=60) for run in submitted]
+    ended = [run.wait_for_completion(raise_on_error=False, timeout=60)["status"] for run in submitted]
     started = _started(marks)
     times = [times[0] - began for times in (started.get(run.id, [time.time()]) for run in submitted)]
     return {

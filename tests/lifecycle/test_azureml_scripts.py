@@ -368,6 +368,6 @@ def test_a_notebook_runs_and_lands_in_the_outputs(
         }
     )
 
-    assert run.wait_for_completion(raise_on_error=False) == status
+    assert run.wait_for_completion(raise_on_error=False)["status"] == status
     assert run.get_metrics() == {"x": 1}
     assert ("outputs/train.ipynb" in run.get_file_names()) is (status == "Completed")

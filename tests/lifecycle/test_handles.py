@@ -100,7 +100,7 @@ def test_tags_are_text_and_come_and_go_one_by_one(run: Run) -> None:
 
 def test_waiting_takes_its_arguments_in_the_originals_order(lab: Lab) -> None:
     failed = Run(lab.run("sys.exit(3)").record.run_id, lab.store)
-    assert failed.wait_for_completion(False, True, False) == "Failed"
+    assert failed.wait_for_completion(False, True, False)["status"] == "Failed"
 
 
 def test_a_model_has_the_framework_of_its_run_unless_another_is_named(run: Run) -> None:

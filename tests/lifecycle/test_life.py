@@ -50,7 +50,7 @@ def test_a_definition_becomes_a_run_with_metrics_outputs_and_snapshot(
         definition(sources, "prints_and_logs", "--x"), tags={"a": "b"}
     )
 
-    assert run.wait_for_completion() == "Completed"
+    assert run.wait_for_completion()["status"] == "Completed"
     assert (run.experiment, run.tags, run.get_metrics("accuracy")) == (
         "digits",
         {"a": "b"},
@@ -234,7 +234,11 @@ def test_waiting_ends_with_the_time_that_it_was_given(lab: Lab) -> None:
     run_id = lab.start("time.sleep(1000)")
     began = time.monotonic()
 
-    assert Run(run_id, lab.store).wait_for_completion(timeout=0.3) in ("NotStarted", "Preparing", "Running")
+    assert Run(run_id, lab.store).wait_for_completion(timeout=0.3)["status"] in (
+        "NotStarted",
+        "Preparing",
+        "Running",
+    )
     assert time.monotonic() - began < 2
 
 

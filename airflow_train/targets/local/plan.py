@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airflow_train.runs import run_definition
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.targets.local import checkpoints, mpi
@@ -144,14 +145,7 @@ def _secrets(spec: RunSpec) -> dict[str, str]:
 
 def azureml_variables(spec: RunSpec) -> dict[str, str]:
     """What Azure ML told a script about its run, as far as it has a meaning here; the definition's own win."""
-    distribution = spec.job["distribution"] or {}
-    frameworks = {
-        "mpi": ("Python", "OpenMpi"),
-        "pytorch": ("PyTorch", str(distribution.get("communication_backend", "Nccl"))),
-        "tensorflow": ("TensorFlow", "ParameterServer"),
-        "paralleltask": ("Python", "ParallelTask"),
-    }
-    framework, communicator = frameworks.get(str(distribution.get("type")), ("Python", "None"))
+    framework, communicator = run_definition.framework(spec.job["distribution"])
     return {
         "AZUREML_RUN_ID": spec.run_id,
         "AZUREML_ARM_PROJECT_NAME": spec.experiment,
