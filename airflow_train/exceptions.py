@@ -38,11 +38,18 @@ class TrainError(Exception):
     retry_helps: ClassVar[bool] = False
 
 
+def printable(text: str) -> str:
+    """One line that a terminal shows as it is, whatever a file or value is called."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 class DefinitionError(TrainError):
     """A definition breaks one or more rules; `problems` holds one sentence each."""
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.problems = tuple(map(printable, (problems,) if isinstance(problems, str) else problems))
         super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[type[DefinitionError], tuple[tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
 from airflow_train.definitions.runconfig_names import is_run_configuration
-from airflow_train.definitions.values import HIDDEN, Written, is_deferred, is_template, may_hold_secret, shown
+from airflow_train.definitions.values import HIDDEN, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore
@@ -20,8 +20,6 @@ from airflow_train.store.run_store import RunStore
 #: A name in the PATH of `--set`; in double quotes it may hold dots and equals signs.
 _PART = r'(?:"[^"]+"|[^".=][^.=]*)'
 _PATH = re.compile(rf"({_PART}(?:\.{_PART})*)=")
-
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
 def definition(file: str, options: Sequence[str] = (), experiment: str | None = None) -> Runnable:
@@ -114,28 +112,13 @@ def value_of(option: str, text: str) -> Any:
 
     :raises DefinitionError: it can't be read as YAML.
     """
-    import yaml
-
     try:
-        return _plain(yaml.compose(text, Loader=yaml.BaseLoader))
-    except yaml.YAMLError as error:
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
-        problem = "it isn't complete" if may_hold_secret(option) else problem
+        return yaml_file.parsed_value(text)
+    except ValueError as error:
+        problem = "it isn't complete" if may_hold_secret(option) else error
         raise DefinitionError(
             f"{option}: the value can't be read as YAML ({problem}); put it in quotes."
         ) from error
-
-
-def _plain(node: Any) -> Any:
-    import yaml
-
-    if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _plain(value) for key, value in node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item) for item in node.value]
-    if node is None or (node.style is None and node.value in _NULLS):
-        return None
-    return Written(node.value, quoted=node.style is not None)
 
 
 def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:

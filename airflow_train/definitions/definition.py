@@ -94,9 +94,9 @@ class Definition:
         self = cls.__new__(cls)
         data = {name: value for name, value in data.items() if name != SCHEMA}
         written = data.pop(TYPE, cls.__name__)
-        if str(written).lower() not in cls.type_names():
+        if not isinstance(written, str) or written.lower() not in cls.type_names():
             (At(report) / TYPE).wrong(
-                written, cls.__name__, f"read it with {written}.from_dict or definitions.load"
+                written, cls.__name__, "read it with definitions.load, which finds the class"
             )
         fill(self, data, At(report), folder)
         report.finish(stacklevel=2)

@@ -18,6 +18,7 @@ from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.secrets import Public, Secret
 from airflow_train.definitions.sizes import Size
+from airflow_train.definitions.text_file import text_of_file
 from airflow_train.definitions.unused import Anything, Never
 from airflow_train.exceptions import DefinitionError
 
@@ -258,12 +259,7 @@ class Environment(Definition):
         """
         text = os.fspath(dockerfile)
         if "\n" not in text and not text.lstrip().upper().startswith("FROM "):
-            try:
-                text = Path(text).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise DefinitionError(
-                    f"Environment: dockerfile {text} can't be read ({error}); give a readable file or its text."
-                ) from error
+            text = text_of_file(Path(text), "a Dockerfile, or its text")
         environment = cls.from_docker_image(name, "scratch", None, conda_specification, pip_requirements)
         environment.docker = DockerSection(base_dockerfile=text)
         return environment

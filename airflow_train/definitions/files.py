@@ -53,14 +53,16 @@ def _folder_is_there(definition: Runnable, folder: Path, at: At) -> bool:
 
 def _check_file(folder: Path, value: str, name: str, at: At) -> None:
     path = folder / value
-    if value.endswith("/") and (folder / value.rstrip("/")).is_file():
+    if value.endswith("/") and os.path.isfile(folder / value.rstrip("/")):
         at.say(f"{name} is {shown(value)}, which has a slash at its end, but is a file", "write it without")
-    elif not path.exists():
+    elif not os.path.exists(path):
         close = nearest(value, _files(folder))
         mend = f"did you mean {close}?" if close else "it must lie inside the source directory"
         at.say(f"{name} is {shown(value)} but there is no such file in {folder}", mend)
-    elif not path.is_file():
+    elif os.path.isdir(path):
         at.say(f"{name} is {shown(value)}, which is a folder, but must be a file", "name the file in it")
+    elif not os.path.isfile(path):
+        at.say(f"{name} is {shown(value)}, which is a pipe or device, but must be a file", "name another one")
     elif not path.resolve().is_relative_to(folder.resolve()):
         at.say(
             f"{name} is {shown(value)}, a link to {path.resolve()}, but must lie in the source directory",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_train.definitions.kinds import deferred
 from airflow_train.definitions.parameters import REQUIRED, Param
 from airflow_train.definitions.report import At
-from airflow_train.definitions.values import nearest, shown
+from airflow_train.definitions.values import MAX_VALUES, nearest, shown, unfit
 
 if TYPE_CHECKING:
     from airflow_train.definitions.definition import Definition
@@ -67,6 +68,11 @@ def put(self: Definition, row: Param, value: Any, at: At, data: Mapping[str, Any
     here = at / row.name
     if value is None:
         object.__setattr__(self, row.name, row.initial())
+        return
+    if isinstance(value, Iterator):
+        value = list(islice(value, MAX_VALUES + 1))
+    if problem := unfit(value):
+        here.say(f"{here} {problem}")
         return
     if row.meaningless:
         if row.kind.says_nothing(value):

@@ -23,6 +23,9 @@ TEMPLATE = {"type": "string", "pattern": r"\{[{%]", "description": "a Jinja temp
 #: No number of a definition is larger, so that every store and language can read it.
 LARGEST = 2**63 - 1
 
+#: Characters of a path and of a name in it, as Linux allows.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255
+
 _WHOLE = re.compile(r"[+-]?\d+")
 _REAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
@@ -123,6 +126,8 @@ class PathText(Kind):
             return at.wrong(value, "a path", "write it as text")
         if "\0" in text:
             return at.wrong(value, "a path without NUL characters")
+        if len(text) > _LONGEST_PATH or max(map(len, text.split("/"))) > _LONGEST_NAME:
+            return at.wrong(value, "a path of names that a file can have", "shorten it")
         if self.empty and not text.strip():
             return self.empty
         if self.inside:

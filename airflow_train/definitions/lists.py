@@ -15,6 +15,8 @@ from airflow_train.definitions.suspects import note_value, note_words
 from airflow_train.definitions.values import Written, is_deferred, is_reference
 
 _PROGRAM = "write a program and its arguments, or leave it out"
+#: Characters of one argument of a command, as Linux allows.
+_LONGEST_WORD = 131_071
 _SCALAR = {"type": ["string", "number", "boolean"]}
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 _REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")
@@ -107,7 +109,7 @@ class ScriptParams(Kind):
     def _named(self, name: Any, at: At) -> bool:
         if named := bool(str(name).strip()) and "\0" not in str(name):
             return named
-        at.say(f"{at} has a name that can't be an argument", "write --name: value")
+        (at / str(name)).say(f"{at} has a name that can't be an argument", "write --name: value")
         return False
 
     def _value(self, name: str, item: Any, at: At) -> Any:
@@ -164,6 +166,10 @@ class Arguments(Kind):
     def _text(self, value: str, at: At) -> Any:
         if "\0" in value:
             return at.wrong(value, "text without NUL characters")
+        if len(value) > _LONGEST_WORD:
+            return at.say(
+                f"{at} has {len(value)} characters but Linux takes {_LONGEST_WORD}", "put it in a file"
+            )
         if self.whole:
             note_words(value.split(), at)
             return (
@@ -243,7 +249,10 @@ def text_of(value: Any, at: At) -> Any:
             "pass the text that the script should read",
         )
     else:
-        text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+        try:
+            text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+        except Exception:  # noqa: BLE001 - a class of the author's
+            return at.wrong(value, "text or a number")
     return at.wrong(value, "text without NUL characters") if "\0" in text else text
 
 

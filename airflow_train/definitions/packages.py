@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
+from airflow_train.definitions.text_file import text_of_file
 from airflow_train.definitions.values import is_deferred, nearest
 from airflow_train.exceptions import DefinitionError
 
@@ -82,12 +83,7 @@ def requirements_file(path: Path) -> list[str]:
 
     :raises DefinitionError: it can't be read, or a line includes another file.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(
-            f"{path}: the requirements file can't be read ({error}); correct the path."
-        ) from error
+    text = text_of_file(path, "a requirements file")
     lines: list[str] = []
     for number, raw in enumerate(text.replace("\\\n", " ").splitlines(), start=1):
         line = raw.split(" #")[0].strip()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_train.definitions.values import HIDDEN, may_hold_secret, shown
-from airflow_train.exceptions import DefinitionError
+from airflow_train.exceptions import DefinitionError, printable
 
 #: Where in a definition: parameter names, keys and positions, outermost first.
 Path = tuple["str | int", ...]
@@ -74,7 +74,7 @@ class Report:
         :raises DefinitionError: with one sentence per problem, in the order of the file.
         """
         for category, sentence in self._notes if self.warn else ():
-            warnings.warn(sentence, category, stacklevel=stacklevel + 1)
+            warnings.warn(printable(sentence), category, stacklevel=stacklevel + 1)
         if self._problems:
             ordered = sorted(self._problems, key=lambda found: found[0])
             raise DefinitionError(dict.fromkeys(sentence for _, sentence in ordered))
@@ -137,10 +137,10 @@ class At:
     def __str__(self) -> str:
         text = ""
         for part in self.path:
-            if isinstance(part, str) and part.isidentifier():
+            if isinstance(part, str) and part.isidentifier() and len(part) < 80:
                 text += f".{part}" if text else part
             else:
-                text += f"[{part!r}]"
+                text += f"[{shown(part)}]"
         return text or "the definition"
 
 

@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_train.definitions.report import At
-from airflow_train.definitions.values import is_reference
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: A name that ends with one of these words says that its value is a secret …
@@ -52,7 +51,7 @@ def looks_secret(name: str) -> bool:
 
 def note_value(name: str, value: Any, at: At) -> None:
     """Warn of a name and value that stand in the open and are most likely a secret."""
-    text = "" if value is None or is_reference(value) else str(value)
+    text = value if isinstance(value, str) else ""
     if text.startswith(_SCHEMES) and not text.startswith("env://"):
         at.note(
             UserWarning,

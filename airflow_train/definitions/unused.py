@@ -51,4 +51,4 @@ def _folded(value: Any) -> Any:
         return {str(key): _folded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_folded(item) for item in value]
-    return str(value).lower()
+    return str(value).lower() if isinstance(value, (str, int, float)) else value

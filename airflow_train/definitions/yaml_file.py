@@ -14,15 +14,21 @@ from typing import Any
 import yaml
 
 from airflow_train.definitions.report import Path as Place
-from airflow_train.definitions.values import HIDDEN, Written, line_shown, may_hold_secret
+from airflow_train.definitions.text_file import text_of_file
+from airflow_train.definitions.values import (
+    HIDDEN,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Written,
+    line_shown,
+    may_hold_secret,
+)
 from airflow_train.exceptions import DefinitionError
-
-#: Largest definition file in bytes, deepest nesting, most values after aliases are followed.
-MAX_BYTES, MAX_DEPTH, MAX_VALUES = 1_000_000, 50, 100_000
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STR_TAG = "tag:yaml.org,2002:str"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STARTS = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -142,12 +148,34 @@ def parsed(path: Path, *, begin: str = "type: Estimator", partly: bool = False) 
     :param partly: leave names that stand twice to the caller, who finds them in `duplicates`.
     :raises DefinitionError: with the line and the mend, for everything that isn't such a file.
     """
-    document = _read(_text(path), path, begin)
+    document = _read(text_of_file(path, "a YAML file"), path, begin)
     if document.duplicates and not partly:
         raise DefinitionError(
             f"{path}:{document.lines[place]}: {sentence}" for place, sentence in document.duplicates
         )
     return document
+
+
+def parsed_value(text: str) -> Any:
+    """A single YAML value, in the form that values of a file have; None for an empty text.
+
+    :raises ValueError: it isn't one; says why.
+    """
+    try:
+        events = yaml.parse(text, Loader=_LOADER)
+        event = next(one for one in events if not isinstance(one, _STARTS))
+        if isinstance(event, yaml.StreamEndEvent):
+            return None
+        duplicates: list[tuple[Place, str]] = []
+        value = _Reader(events, {}, duplicates).value(event, ())
+        next(events)
+        if duplicates or not isinstance(next(events), yaml.StreamEndEvent):
+            raise _Stop(1, "a name or a whole document stands twice; leave one out.")
+    except _Stop as stop:
+        raise ValueError(str(stop).partition(";")[0]) from None
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(getattr(error, "problem", None) or error).split())) from error
+    return value
 
 
 def dumped(data: dict[str, Any]) -> str:
@@ -162,8 +190,7 @@ def _read(text: str, path: Path, begin: str) -> Document:
     document = Document({})
     try:
         events = yaml.parse(text, Loader=_LOADER)
-        starts = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
-        event = next(event for event in events if not isinstance(event, starts))
+        event = next(event for event in events if not isinstance(event, _STARTS))
         if isinstance(event, yaml.StreamEndEvent):
             raise _Stop(1, f"the file is empty; begin it with {begin}.")
         document.data = _Reader(events, document.lines, document.duplicates).value(event, ())
@@ -181,48 +208,6 @@ def _read(text: str, path: Path, begin: str) -> Document:
     return document
 
 
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise DefinitionError(f"{path}: there is no such file; {_neighbours(path)}") from None
-    except IsADirectoryError:
-        raise DefinitionError(
-            f"{path}: this is a folder but must be a YAML file; name the file in it."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise DefinitionError(
-            f"{path}: the file can't be read ({error}); correct the path or its permissions."
-        ) from error
-    if len(data) > MAX_BYTES:
-        raise DefinitionError(
-            f"{path}: the file is larger than {MAX_BYTES} bytes; a definition is shorter, name the right file."
-        )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DefinitionError(
-            f"{path}:{line}: byte {error.start} is {data[error.start]:#04x}, which isn't UTF-8; save the file as UTF-8."
-        ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DefinitionError(f"{path}:{line}: the file contains a NUL character; save it as UTF-8 text.")
-    return text
-
-
-def _neighbours(path: Path) -> str:
-    from airflow_train.definitions.values import nearest
-
-    try:
-        names = [each.name for each in path.parent.iterdir() if each.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return f"the folder {path.parent} is missing too."
-    close = nearest(path.name, names)
-    return f"did you mean {path.parent / close}?" if close else "correct the path."
-
-
 def _line_of(error: yaml.YAMLError) -> int:
     mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     return int(mark.line) + 1 if mark is not None else 1
@@ -232,6 +217,9 @@ def _syntax(error: yaml.YAMLError, text: str) -> str:
     lines = text.splitlines()
     number = _line_of(error)
     line = lines[number - 1] if number <= len(lines) else ""
+    conflict = next((place for place, one in enumerate(lines, 1) if one.startswith("<<<<<<< ")), 0)
+    if conflict:
+        return f"line {conflict} begins a merge conflict; resolve it."
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "the line is indented with a tab, which YAML forbids; use spaces."
     context: Any = getattr(error, "context_mark", None)
