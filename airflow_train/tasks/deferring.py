@@ -19,8 +19,9 @@ from airflow_train.tasks import identity, kill
 
 log = logging.getLogger(__name__)
 
-#: Seconds to wait for Airflow's answer in a triggerer, which never comes while that shuts down.
-PATIENCE = 10.0
+#: Seconds to wait for Airflow's answer. A triggerer's first one takes 3 to 5 s, 20 s on a busy machine; none comes
+#: while it shuts down.
+PATIENCE = 60.0
 #: Limits of a task that its trigger has to keep, as events call them.
 TIMEOUT, EXECUTION_TIMEOUT = "timeout", "execution_timeout"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -74,6 +75,22 @@ def watching(uri: str, run_id: str, tend: Tend | None = None) -> Iterator[asynci
             watch.end()
 
 
+async def in_thread(work: Callable[..., Any], *arguments: Any) -> None:
+    """Do something that may wait for Airflow, whose process may end meanwhile: unlike an executor's, this thread
+    keeps nobody from leaving."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def working() -> None:
+        try:
+            work(*arguments)
+        finally:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=working, name=f"train-{work.__name__}", daemon=True).start()
+    await done.wait()
+
+
 class StoreWatch:
     """All watched runs of one store, in one event loop."""
 
@@ -84,7 +101,7 @@ class StoreWatch:
         self._wake = asyncio.Event()
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._tended = time.monotonic()
+        self._tended = float("-inf")
         self._start(self._loop())
 
     @property
@@ -191,7 +208,7 @@ class StoreWatch:
 
     async def _tend_store(self, store: RunStore) -> None:
         assert self._tend is not None
-        await asyncio.to_thread(self._tend, store)
+        await in_thread(self._tend, store)
 
 
 _watches: dict[tuple[str, int], StoreWatch] = {}

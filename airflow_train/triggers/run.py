@@ -82,7 +82,7 @@ class RunTrigger(BaseTrigger):
 
     async def _stop_if_user_acted(self) -> None:
         if not self._fired:
-            await asyncio.to_thread(deferring.stop_if_user_acted, self._asked)
+            await store_watch.in_thread(deferring.stop_if_user_acted, self._asked)
 
     async def _event(self) -> dict[str, Any]:
         run_id, uri = self._asked["run_id"], self._asked["store"]
