@@ -79,7 +79,7 @@ class RedactingMirror(LogMirror):
 
     def _resumed(self, path: str) -> tuple[str, Stream, int]:
         """Where to copy to, a fresh stream, and how much a dead one has copied; like `LogMirror._begin`."""
-        target = os.path.join(self.target, os.path.relpath(path, self.source))
+        target = os.path.join(self.target, self._hide.text(os.path.relpath(path, self.source)))
         number = 0
         while True:
             candidate = target if number == 0 else "%s.conflict-%d" % (target, number)

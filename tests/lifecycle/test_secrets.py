@@ -22,6 +22,8 @@ from airflow_train.store.run_store import RunStore, open_store
 from tests.secrecy import KEY, SECRET, processes_showing, shown_in
 from tests.targets.lab import Lab, until
 
+#: One that can be part of a file's name.
+TOKEN = "hunter2-token"
 #: Shows its secrets in every way that is stored.
 SHOWS = """
 import json, logging, os, sys, time, urllib.parse
@@ -36,6 +38,7 @@ sys.stderr.write("x" * 300_000 + secret + "\\n")
 with open("logs/a.log", "w") as log:
     log.write("begins with " + secret[:5]); log.flush(); time.sleep(0.5); log.write(secret[5:] + key)
 run = Run.get_context()
+open("logs/" + os.environ["TOKEN"] + ".log", "w").close()
 run.log("loss", 0.5)
 run.log(secret, "why " + secret, description=secret)
 run.log_list("list", [secret, 1]); run.log_row("row", a=key); run.log_table("table", {secret: [secret]})
@@ -62,6 +65,7 @@ def store(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     monkeypatch.setenv("OUR_SECRET", SECRET)
     monkeypatch.setenv("SECRET", SECRET)
     monkeypatch.setenv("OUR_KEY", KEY)
+    monkeypatch.setenv("OUR_TOKEN", TOKEN)
     return open_store(store_uri)
 
 
@@ -72,7 +76,7 @@ def definition(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def made(code: str, **more: Any) -> dict[str, Any]:
         (tmp_path / "source").mkdir(exist_ok=True)
         (tmp_path / "source" / "train.py").write_text(code, encoding="utf-8")
-        secrets = {"SECRET": "env:OUR_SECRET", "KEY": "env:OUR_KEY"}
+        secrets = {"SECRET": "env:OUR_SECRET", "KEY": "env:OUR_KEY", "TOKEN": "env:OUR_TOKEN"}
         whole = {
             "type": "Estimator",
             "source_directory": str(tmp_path / "source"),
@@ -118,11 +122,22 @@ def test_nothing_in_the_store_shows_a_secret(store: RunStore, definition: Any, c
     lines = [line.text for line in run.logs()]
 
     assert run.get_status() == ("Completed" if code is SHOWS else "Failed"), lines
-    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
     assert 'here: *** *** [\'***\'] {"key": "***"}' in lines
     assert run.get_metrics()["***"] == "why ***"
     assert run.get_metrics("loss") == {"loss": 0.5}
     assert store.files.read(f"{layout.logs(run.id)}/a.log") == b"begins with ******"
+
+
+@pytest.mark.python38
+def test_the_oldest_python_hides_them_too(
+    store: RunStore, definition: Any, python38: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", python38)
+    run = run_of(store, definition(SHOWS))
+
+    assert run.get_status() == "Completed", [line.text for line in run.logs()]
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
 
 
 def test_no_sentence_about_a_failure_shows_a_secret(store: RunStore, definition: Any) -> None:
@@ -137,7 +152,7 @@ def test_what_a_script_for_azure_ml_keeps_shows_no_secret(store: RunStore, defin
     run = run_of(store, definition(AZUREML))
 
     assert run.get_status() == "Completed", [line.text for line in run.logs()]
-    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
     assert run.properties["login"] == "***"
     assert run.get_children()[0].get_metrics() == {"with": "***"}
 
@@ -158,10 +173,11 @@ def test_ranks_of_mpi_have_their_secrets_and_nobody_shows_them(
     lab.started(run.id, 2)
     showing = processes_showing(run.id, SECRET, KEY)
     go.touch()
+    run.wait_for_completion(raise_on_error=False)
 
-    assert run.wait_for_completion(raise_on_error=False) == "Completed", [line.text for line in run.logs()]
+    assert run.get_status() == "Completed", [line.text for line in run.logs()]
     assert showing == []
-    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
 
 
 def test_only_the_script_has_secrets_in_environment_or_command_line(
@@ -271,7 +287,7 @@ def test_a_host_that_is_handed_over_may_stand_elsewhere(store: RunStore, definit
 def test_a_plan_names_references_only(store: RunStore, definition: Any) -> None:
     plan = dry_run(store, definition("pass")).to_json()
 
-    assert plan["launch"]["secrets"] == ["KEY", "SECRET"]
+    assert plan["launch"]["secrets"] == ["KEY", "SECRET", "TOKEN"]
     assert SECRET not in str(plan)
 
 
@@ -340,7 +356,7 @@ def test_logs_that_a_dead_supervisor_left_show_no_secret(
         monkeypatch.delenv("OUR_SECRET")
     lab.wait(run.id)
 
-    assert shown_in(folder_of(store), SECRET, KEY) == []
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
     assert set(copy.read_text().split()) == {"x***"}
     assert ("are not copied" in lab.output(run.id, "system_logs/node_0.txt")) != knows
     assert not list(copy.parent.glob("*conflict*"))
