@@ -17,8 +17,8 @@ import time
 
 from airflow_train.runtime import (
     collecting,
-    forked,
     handed,
+    parts,
     phases,
     ports,
     processes,
@@ -33,8 +33,6 @@ from airflow_train.runtime.memory import NodeMemory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from airflow_train.runtime.mpirun import MpirunRanks
 
 #: Seconds between two looks at cancel request, time limit and the script's logs.
 LOOK = 0.2
@@ -92,10 +90,10 @@ class Node:
         self.progress = progress.Progress(launch)
         self.usage = usage.Usage(launch)
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
-        self.ranks = _ranks(launch)
+        self.ranks = parts.ranks(launch)
         self.memory = NodeMemory(launch, folder)
-        self.mirror = _mirror(launch)
-        self._beat, self._next_beat = 0, 0.0
+        self.mirror = parts.mirror(launch)
+        self.heartbeat = parts.Heartbeat(self.path(protocol.HEARTBEAT_FILE))
         self._stopping: str | None = None
         self._kill_at: float | None = None
 
@@ -104,7 +102,7 @@ class Node:
 
     def run(self) -> None:
         """All phases."""
-        self.heartbeat()
+        self.heartbeat.beat()
         if not self._canceled():
             if self._stage() and not self._canceled():
                 try:
@@ -119,26 +117,14 @@ class Node:
     def _stage(self) -> bool:
         self.phases.enter("stage", "laying out the code")
         try:
-            count = staging.stage(self.launch["snapshot"], self.work, self._stage_tick)
-            print(protocol.timestamp(), "staged %d files in %s" % (count, self.work), flush=True)
-            self._copy_checkpoints()
+            staging.lay_out(self.launch, self._stage_tick)
         except phases.LimitPassed:
             if not self._canceled():
                 self._stop_record(protocol.STOP_PHASE_LIMIT, phase="stage")
             return False
-        except (OSError, ValueError) as error:
-            self.error = "the code could not be staged: %s" % error
+        except staging.NotLaidOut as error:
+            self.error = str(error)
         return self.error is None
-
-    def _copy_checkpoints(self) -> None:
-        for one in self.launch.get("checkpoints") or []:
-            from airflow_train.runtime import checkpoints  # every run waits for this process's imports
-
-            try:
-                count = checkpoints.copy(one["source"], one["target"], self._stage_tick)
-            except OSError as error:
-                raise ValueError("%s could not be copied: %s" % (one["source"], error.strerror)) from error
-            print(protocol.timestamp(), "copied %d files of %s" % (count, one["source"]), flush=True)
 
     def _stage_tick(self, done: str) -> None:
         self._tick(done)
@@ -146,7 +132,7 @@ class Node:
             raise phases.LimitPassed("it was cancelled")
 
     def _tick(self, done: str) -> None:
-        self.heartbeat()
+        self.heartbeat.beat()
         self.phases.check(done)
 
     def _canceled(self) -> bool:
@@ -158,15 +144,6 @@ class Node:
     def _event(self, phase: str, reason: str) -> None:
         with records.tolerated("event"):
             records.append_event(self.run_folder, phase, reason)
-
-    def heartbeat(self) -> None:
-        """Say that this node lives, if it is time to."""
-        if time.monotonic() >= self._next_beat:
-            self._beat += 1
-            beat = {"at": protocol.timestamp(), "beat": self._beat}
-            with records.tolerated("heartbeat"):
-                records.replace(self.path(protocol.HEARTBEAT_FILE), beat)
-            self._next_beat = time.monotonic() + protocol.HEARTBEAT_SECONDS
 
     # ------------------------------------------------------------------ ranks
 
@@ -202,21 +179,14 @@ class Node:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
             self._reap()
-            if self.phases.name == "meet" and self._started() == len(self.launch["ranks"]):
+            if self.phases.name == "meet" and parts.started(self.launch) == len(self.launch["ranks"]):
                 self._enter_run()
             if time.monotonic() >= next_look and self.ranks.left():
                 next_look = time.monotonic() + LOOK
-                self.heartbeat()
+                self.heartbeat.beat()
                 self.mirror.sync()
                 self.usage.look(self.memory.place)
                 self._look()
-
-    def _started(self) -> int:
-        """How many ranks have started."""
-        folders = [
-            os.path.join(self.run_folder, protocol.rank_folder(one["rank"])) for one in self.launch["ranks"]
-        ]
-        return sum(os.path.exists(os.path.join(folder, "start.json")) for folder in folders)
 
     def _look(self) -> None:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
@@ -233,7 +203,7 @@ class Node:
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         elif self.phases.name == "meet" and self.phases.passed():
-            met = "%d of %d ranks had started" % (self._started(), len(self.launch["ranks"]))
+            met = "%d of %d ranks had started" % (parts.started(self.launch), len(self.launch["ranks"]))
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
         elif self._stopping is None and self.progress.missing(self.mirror.copied):
             self._stop_hanging()
@@ -315,11 +285,10 @@ class Node:
             self.error = self.error or "outputs could not be collected (%s%s)" % (problems[0], more)
         for words in problems + result["left"]:
             print(protocol.timestamp(), words, flush=True)
+        # before the report, so that after it there is nothing left to do
         self._remove(protocol.STACKS_FOLDER, protocol.CHECKPOINTS_FOLDER)
         if not problems:
-            self._remove(
-                protocol.WORK_FOLDER
-            )  # before the report, so that after it there is nothing left to do
+            self._remove(protocol.WORK_FOLDER)
         report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
         records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
@@ -328,26 +297,6 @@ class Node:
 
         for name in names:
             shutil.rmtree(self.path(name), ignore_errors=True)
-
-
-def _mirror(launch: dict[str, Any]) -> collecting.LogMirror:
-    places = (
-        os.path.join(launch["work_folder"], protocol.LOGS_FOLDER),
-        os.path.join(launch["run_folder"], protocol.FILES_FOLDER, protocol.LOGS_FOLDER),
-    )
-    if not launch.get("secrets"):
-        return collecting.LogMirror(*places)
-    from airflow_train.runtime import secret_logs  # every run waits for this process's imports
-
-    return secret_logs.mirror(launch, *places)
-
-
-def _ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:
-    if not launch.get("mpirun"):
-        return forked.ForkedRanks(launch)
-    from airflow_train.runtime import mpirun  # every run waits for this process's imports
-
-    return mpirun.MpirunRanks(launch)
 
 
 def _well(exit_record: dict[str, Any]) -> bool:

@@ -6,11 +6,40 @@ import hashlib
 import json
 import os
 
+from airflow_train.runtime import protocol
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
+    from typing import Any, Callable
 
     Tick = Callable[[str], None]
+
+
+class NotLaidOut(Exception):
+    """Code or checkpoints aren't where the script looks for them; the message is half a sentence."""
+
+
+def lay_out(launch: dict[str, Any], tick: Tick) -> None:
+    """Put the code and what the script goes on from into place.
+
+    :raises NotLaidOut: that can't be done.
+    """
+    try:
+        count = stage(launch["snapshot"], launch["work_folder"], tick)
+    except (OSError, ValueError) as error:
+        raise NotLaidOut("the code could not be staged: %s" % error) from error
+    print(protocol.timestamp(), "staged %d files in %s" % (count, launch["work_folder"]), flush=True)
+    for one in launch.get("checkpoints") or []:
+        from airflow_train.runtime import checkpoints  # every run waits for this process's imports
+
+        try:
+            count = checkpoints.copy(one["source"], one["target"], tick)
+        except OSError as error:
+            reason = error.strerror or error
+            raise NotLaidOut(
+                "the checkpoints in %s could not be copied: %s" % (one["source"], reason)
+            ) from error
+        print(protocol.timestamp(), "copied %d files of %s" % (count, one["source"]), flush=True)
 
 
 def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
