@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,28 @@ def test_retrain_on_schedule(example: Callable[[str], Any], run_dag: Run) -> Non
     failed = run_dag(dag)
     assert failed.states() == {"train": "failed", "register": "upstream_failed"}
     assert Model("digits").version == 1
+
+
+def test_promote_on_new_model(example: Callable[[str], Any], run_dag: Run, tmp_path: Path) -> None:
+    from airflow_train import Model
+
+    promote = example("promote_on_new_model").get_task("promote").python_callable
+    (tmp_path / "weights").write_text("none")
+
+    def register(accuracy: float) -> dict[str, Any]:
+        version = Model.register(tmp_path / "weights", "digits").version
+        extra = {"name": "digits", "version": version, "run_id": "r", "metrics": {"accuracy": accuracy}}
+        return {"asset": [SimpleNamespace(extra=extra)]}
+
+    def serving() -> list[int]:
+        return [model.version for model in Model.list("digits", tags={"stage": "production"})]
+
+    assert promote({}) is None
+    for accuracy, best in [(0.8, 1), (0.9, 2), (0.7, 2), (0.9, 2)]:
+        told = register(accuracy)
+        assert promote(told) == promote(told) == f"digits:{best}"
+        assert serving() == [best]
+    assert run_dag(example("promote_on_new_model")).xcom("promote") == "digits:2"
 
 
 @pytest.mark.mpi

@@ -12,6 +12,9 @@ class Marks:
 
     path: str
 
+    def __post_init__(self) -> None:
+        Path(self.path).mkdir(exist_ok=True)
+
     def starts(self) -> int:
         """How often a script was started."""
         return len(list(Path(self.path).glob("started-*")))

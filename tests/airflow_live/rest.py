@@ -120,6 +120,11 @@ class DagRun:
             return None
         return self.rest.get(f"{self._task(task_id)}/xcomEntries/{key}", **query)["value"]
 
+    def links(self, task_id: str) -> dict[str, str]:
+        """The buttons on a task's page."""
+        found: dict[str, str] = self.rest.get(f"{self._task(task_id)}/links")["extra_links"]
+        return found
+
     def log(self, task_id: str, try_number: int = 1, map_index: int = -1) -> list[dict[str, Any]]:
         """The events of a task's log, as the UI gets them."""
         path = f"{self._task(task_id)}/logs/{try_number}"

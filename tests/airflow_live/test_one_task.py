@@ -6,7 +6,9 @@ import os
 import signal
 import time
 from pathlib import Path
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 
 from tests.airflow_live.marks import Marks
@@ -21,7 +23,7 @@ TAKEN_OVER = "takes the live run over"
 GONE_WITHIN = 5
 
 
-def test_values_of_the_form_reach_the_script_and_xcom_tells_how_the_run_ended(
+def test_the_form_reaches_the_script_and_log_xcom_links_and_rendered_yaml_show_the_run(
     rest: Rest, standalone: Standalone, marks: Marks
 ) -> None:
     run = rest.trigger("one_task", marks=marks.path, manner="end").wait()
@@ -32,6 +34,12 @@ def test_values_of_the_form_reach_the_script_and_xcom_tells_how_the_run_ended(
     assert Path(told["outputs_uri"]).is_relative_to(standalone.store)
     [line] = [one for one in run.log("train") if one["event"].startswith("[0]")]
     assert (line["event"], line["logger"]) == ("[0] manner: end", "rank.0")
+    shown = run.task("train")["rendered_fields"]["estimator"]
+    assert shown.startswith("type: Estimator\nsource_directory: training/obeys\n")
+    assert "MANNER: end" in shown
+    assert run.links("train").keys() == {"Run folder", "Run logs"}
+    for address in run.links("train").values():
+        assert httpx.get(urljoin(standalone.address, address), trust_env=False).status_code == 200
 
 
 def test_a_failure_names_rank_exception_and_last_lines_in_the_task_log(rest: Rest, marks: Marks) -> None:
@@ -46,23 +54,22 @@ def test_a_failure_names_rank_exception_and_last_lines_in_the_task_log(rest: Res
     assert "manner: fail" in raised["exc_value"]
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["worker and task process", "supervising process only"])
-def test_a_retry_after_sigkill_of_the_worker_takes_the_run_over(
-    rest: Rest, marks: Marks, whole: bool
-) -> None:
-    run = rest.trigger("one_task", marks=marks.path, manner="wait")
-    until(lambda: marks.starts() == 1, what=run.logs)
-    task_process = run.task("train")["pid"]
-    worker = parent(task_process)
-    os.kill(worker, signal.SIGKILL)
-    if whole:
-        os.kill(task_process, signal.SIGKILL)
-    run.wait_for("train", "running", try_number=2)
-    until(lambda: TAKEN_OVER in run.text("train", 2), what=run.logs)
-    marks.go()
-    run.wait()
-    assert marks.starts() == 1
-    assert run.xcom("train", "status") == "Completed"
+def test_retries_take_over_the_runs_of_workers_that_were_killed(rest: Rest, tmp_path: Path) -> None:
+    """One worker loses the process that supervises the task, the other the task's own process as well."""
+    both = [Marks(str(tmp_path / name)) for name in ("supervisor only", "both")]
+    runs = [rest.trigger("one_task", marks=marks.path, manner="wait") for marks in both]
+    for run, marks in zip(runs, both, strict=True):
+        until(lambda marks=marks: marks.starts() == 1, what=run.logs)
+    victims = [run.task("train")["pid"] for run in runs]
+    for pid in [*map(parent, victims), victims[1]]:
+        os.kill(pid, signal.SIGKILL)
+    for run, marks in zip(runs, both, strict=True):
+        run.wait_for("train", "running", try_number=2)
+        until(lambda run=run: TAKEN_OVER in run.text("train", 2), what=run.logs)
+        marks.go()
+        run.wait()
+        assert marks.starts() == 1
+        assert run.xcom("train", "status") == "Completed"
 
 
 def test_a_cleared_task_trains_again(rest: Rest, marks: Marks) -> None:
