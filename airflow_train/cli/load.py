@@ -163,7 +163,7 @@ def _can_not_travel(store: RunStore, loaded: Runnable, *, entry_script: bool) ->
     """What a snapshot of the source would refuse; `entry_script` is whether its script is there."""
     if is_deferred(loaded.source_directory) or not os.path.isdir(source := loaded.source_path()):
         return []
-    script = getattr(loaded, "entry_script", None) or getattr(loaded, "script", None)
+    script = loaded.main_script()
     try:
         wanted = str(script) if entry_script and script is not None and not is_deferred(script) else None
         snapshots.measure(source, entry_script=wanted, files=store.files)

@@ -1,7 +1,7 @@
 """Definitions: what to run, as plain data that is checked when it is built. No I/O but for the files that say them.
 
 definition, parameters, filling, parts      what every class is made of: one table of parameters per class
-kinds, sizes, lists, packages      what parameters may hold, by the same rules in Python, YAML and rendered templates
+kinds, sizes, lists, words, packages      what parameters may hold, by the same rules in Python, YAML and templates
 estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
 conda_dependencies, run_configuration, runconfig_*, run_sections      packages and run configurations of Azure ML
 old_names                          deprecated names of the classes of distributions

@@ -16,7 +16,7 @@ from airflow_train.definitions.distributed import (
 from airflow_train.definitions.environment import ContainerRegistry, Environment, environment_data
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Flag, Integer, PathText, Text
-from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMap, flattened
+from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMap
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
@@ -25,6 +25,7 @@ from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
 from airflow_train.definitions.unused import Anything
 from airflow_train.definitions.values import either, is_deferred
+from airflow_train.definitions.words import flattened
 
 _PACKAGES = ("pip_packages", "pip_requirements_file", "conda_packages", "conda_dependencies_file")
 _WHOLE_ENVIRONMENT = (

@@ -30,9 +30,12 @@ def check_files(definition: Runnable, base: Path | None = None) -> None:
     folder = definition.source_path(base)
     if _folder_is_there(definition, folder, At(report) / "source_directory"):
         for name in _NAMES:
-            value = getattr(definition, name, None)
+            value, at = getattr(definition, name, None), At(report) / name
+            if value is None and name == "script":  # a run configuration may name it
+                value = getattr(getattr(definition, "run_config", None), name, None)
+                at = At(report) / "run_config" / name
             if isinstance(value, str) and not is_deferred(value):
-                _check_file(folder, value, name, At(report) / name)
+                _check_file(folder, value, name, at)
     report.finish(stacklevel=2)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,20 +10,13 @@ from typing import Any
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
 from airflow_train.definitions.suspects import note_value, note_words
-from airflow_train.definitions.values import Written, is_deferred, is_reference
+from airflow_train.definitions.values import Written, is_deferred
+from airflow_train.definitions.words import as_python, has_rank, left_for_later, plain_data, text_of
 
 _PROGRAM = "write a program and its arguments, or leave it out"
 #: Characters of one argument of a command, as Linux allows.
 _LONGEST_WORD = 131_071
 _SCALAR = {"type": ["string", "number", "boolean"]}
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
-_REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")
-
-#: Classes of the original that stand for data, by name: they can't be script parameters yet.
-_DATA_CLASSES = frozenset({
-    "Data", "DataReference", "Dataset", "DatasetConsumptionConfig", "Datastore", "FileDataset", "OutputData",
-    "OutputDatasetConfig", "OutputFileDatasetConfig", "OutputTabularDatasetConfig", "PipelineData", "TabularDataset",
-})  # fmt: skip
 
 
 class TextList(Kind):
@@ -46,7 +37,7 @@ class TextList(Kind):
 
     def _item(self, item: Any, at: At) -> Any:
         if is_deferred(item):
-            return _left_for_later(item, at)
+            return left_for_later(item, at)
         if not isinstance(item, (str, os.PathLike)) or not os.fspath(item).strip():
             return at.wrong(item, "text", f"write {self.example}")
         return str(os.fspath(item))
@@ -78,7 +69,7 @@ class TextMap(Kind):
         if self.environment:
             note_value(str(name), item, at)
         if is_deferred(item):
-            return _left_for_later(item, at)
+            return left_for_later(item, at)
         if item is None:
             return at.wrong(item, "text", 'write "" for an empty text')
         if isinstance(item, (Mapping, list, tuple, set, frozenset)):
@@ -117,21 +108,21 @@ class ScriptParams(Kind):
             return None
         note_value(name, item, at)
         if is_deferred(item):
-            return _left_for_later(item, at)
+            return left_for_later(item, at)
         if isinstance(item, (Mapping, set, frozenset)):
             return at.wrong(
                 item, "one value or a list of values", "write the values in a list, in their order"
             )
-        if isinstance(item, Iterable) and not isinstance(item, (str, bytes, os.PathLike)) and _rank(item):
+        if isinstance(item, Iterable) and not isinstance(item, (str, bytes, os.PathLike)) and has_rank(item):
             return [self._part(part, at / number) for number, part in enumerate(item)]
         return text_of(item, at)
 
     def _part(self, part: Any, at: At) -> Any:
         if is_deferred(part):
-            return _left_for_later(part, at)
+            return left_for_later(part, at)
         if part is None:
             return at.wrong(part, "text or a number", "leave it out of the list")
-        return text_of(_as_python(part), at)
+        return text_of(as_python(part), at)
 
     def schema(self) -> dict[str, Any]:
         one: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
@@ -184,7 +175,7 @@ class Arguments(Kind):
 
     def _word(self, word: Any, at: At) -> Any:
         if is_deferred(word):
-            return _left_for_later(word, at)
+            return left_for_later(word, at)
         if word is None:
             return at.wrong(word, "text or a number", 'leave it out, or write "" for an empty word')
         return text_of(word, at)
@@ -212,98 +203,3 @@ class Data(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"type": {"list": "array", "mapping": "object"}[self.shape]} if self.shape else {}
-
-
-def plain_data(value: Any, at: At) -> Any:
-    """JSON data of any depth; anything else is reported."""
-    if is_deferred(value):
-        return _left_for_later(value, at)
-    if isinstance(value, Written) and not value.quoted:
-        return _typed(value)
-    if isinstance(value, str):
-        return str(value)
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain_data(item, at / str(key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain_data(item, at / number) for number, item in enumerate(value)]
-    return at.wrong(value, "plain data", "use text, numbers, lists and mappings")
-
-
-def text_of(value: Any, at: At) -> Any:
-    """A single Python value as the script will read it: `str(value)`."""
-    kind = type(value)
-    if kind.__name__ in _DATA_CLASSES or kind.__module__.split(".")[0] == "azureml":
-        return at.say(
-            f"{at} is a {kind.__name__}, which can't be passed to the script yet",
-            "pass a path or URI as text",
-        )
-    if isinstance(value, str):
-        text = str(value)
-    elif isinstance(value, (bytes, bytearray)):
-        return at.wrong(value, "text, not bytes", "decode it")
-    elif callable(value) or _nameless(kind):
-        return at.say(
-            f"{at} is an object of class {kind.__name__} but must be text or a number",
-            "pass the text that the script should read",
-        )
-    else:
-        try:
-            text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
-        except Exception:  # noqa: BLE001 - a class of the author's
-            return at.wrong(value, "text or a number")
-    return at.wrong(value, "text without NUL characters") if "\0" in text else text
-
-
-def flattened(script_params: Mapping[str, Any]) -> list[str]:
-    """The command line of script parameters: a flag is a name whose value is None or empty."""
-    words: list[str] = []
-    for name, value in script_params.items():
-        words.append(name)
-        if isinstance(value, list):
-            words.extend(value)
-        elif value is not None and value != "":
-            words.append(value)
-    return words
-
-
-def _as_python(value: Any) -> Any:
-    """A list inside a list reaches the script as Python writes it, so `[1, 2]` of a file must be numbers by then."""
-    if isinstance(value, (list, tuple)):
-        return [_as_python(item) if isinstance(item, (list, tuple)) else _scalar(item) for item in value]
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    return (str(value) if value.quoted else _typed(value)) if isinstance(value, Written) else value
-
-
-def _left_for_later(value: Any, at: At) -> Any:
-    if at.strict and is_reference(value):
-        at.say(
-            f"{at} is an XCom argument that was not resolved", "pass the definition as an operator's argument"
-        )
-        return None
-    return str(value) if isinstance(value, str) else value
-
-
-def _rank(value: Any) -> bool:
-    """False for a numpy scalar or array without dimensions, which looks iterable and isn't."""
-    return getattr(value, "ndim", 1) != 0
-
-
-def _typed(value: Written) -> Any:
-    text = str(value)
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    if _INTEGER.fullmatch(text) and len(text) < 20:
-        return int(text)
-    if _REAL.fullmatch(text) and not re.match(r"[-+]?0\d", text) and math.isfinite(number := float(text)):
-        return number
-    return text
-
-
-def _nameless(kind: type) -> bool:
-    """Whether `str()` of such an object gives its address."""
-    return not any({"__str__", "__repr__"} & set(vars(base)) for base in kind.__mro__[:-1])

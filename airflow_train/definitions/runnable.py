@@ -91,6 +91,10 @@ class Runnable(Definition):
         """Environment variables of the script that are no secrets."""
         return None
 
+    def main_script(self) -> Any:
+        """The script that is run, as its author wrote it; None for a command."""
+        return getattr(self, self.STARTS[0])
+
     def source_path(self, base: Path | None = None) -> Path:
         """The source directory as an absolute path.
 

@@ -84,13 +84,23 @@ def _of_param(row: Param) -> dict[str, Any]:
         said["default"] = row.default
     if not row.kept:
         said["deprecated"] = True
-    value = row.kind.schema()
+    value = _alone(row.kind) if isinstance(row.kind, Part) else row.kind.schema()
     if not value:
         return said
     if row.default is REQUIRED:
         return {**said, **value}
     options = value["anyOf"] if set(value) == {"anyOf"} else [value]
     return {**said, "anyOf": [*options, {"type": "null"}]}
+
+
+def _alone(part: Part) -> dict[str, Any]:
+    """The schema of a part; where one class fits, its name and what is set beforehand may be left out."""
+    if len(part.classes) == 1:
+        whole = _of_class(part.classes[0])
+        required = [name for name in whole["required"] if name != TYPE and name not in part.preset]
+        if required != whole["required"]:
+            return {**whole, "required": required}
+    return part.schema()
 
 
 def _description(row: Param) -> str:

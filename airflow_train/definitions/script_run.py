@@ -109,6 +109,10 @@ class ScriptRunConfig(Runnable):
         if not at.failed("distributed_job_config"):
             laid_out(self.distributed_job_config, at, "distributed_job_config")
 
+    def main_script(self) -> Any:
+        """The script, from here or from `run_config`; None for a command."""
+        return self._start()[0]
+
     def open_variables(self) -> Any:
         """Environment variables of the script that are no secrets."""
         if isinstance(self.run_config, RunConfiguration):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.definitions.kinds import Kind
-from airflow_train.definitions.lists import plain_data
 from airflow_train.definitions.report import At
 from airflow_train.definitions.values import Written
+from airflow_train.definitions.words import plain_data
 
 
 class Target(Kind):

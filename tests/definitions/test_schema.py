@@ -26,6 +26,7 @@ CLASSES = [
     definitions.PyTorchConfiguration,
     definitions.TensorflowConfiguration,
     definitions.ParallelTaskConfiguration,
+    definitions.RunConfiguration,
     definitions.ContainerRegistry,
     definitions.DockerConfiguration,
 ]
@@ -115,6 +116,20 @@ VALID = {
         distributed_job_config: {type: tensorflow, worker_count: 2, parameter_server_count: 0}
         docker_runtime_config: {use_docker: true, shm_size: 2g}
     """,
+    "a run configuration": """
+        type: ScriptRunConfig
+        source_directory: src
+        run_config:
+          script: train.py
+          framework: PyTorch
+          communicator: gloo
+          node_count: 2
+          pytorch: {process_count: 4}
+          environment: {python: {conda_dependencies: {dependencies: [numpy]}}}
+          data_references: {}
+          credential_passthrough: false
+          history: {output_collection: true}
+    """,
     "words in any case": """
         $schema: train.schema.json
         type: pytorch
@@ -147,6 +162,9 @@ INVALID = {
     "a build context": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
         "environment_definition: {name: e, docker: {build_context: docker}}\n"
+    ),
+    "data of a run configuration": (
+        "type: ScriptRunConfig\nsource_directory: a\nrun_config: {script: a.py, data: {a: {b: c}}}\n"
     ),
     "an exit code that none can be": (
         "type: Estimator\nsource_directory: a\nentry_script: a.py\n"
