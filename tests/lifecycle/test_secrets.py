@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_train.definitions.secrets import Reference
-from airflow_train.exceptions import DefinitionError, RunNotCompleted, SecretNotFound, SnapshotError
+from airflow_train.exceptions import RunNotCompleted
 from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.experiment import Experiment
-from airflow_train.lifecycle.run import Run
 from airflow_train.lifecycle.secrets import Source
 from airflow_train.lifecycle.submit import dry_run, submit
 from airflow_train.store import layout
-from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.store.run_store import RunStore
+from tests.lifecycle.secret_runs import TOKEN, definition, folder_of, run_of, store
 from tests.secrecy import KEY, SECRET, processes_showing, shown_in
 from tests.targets.lab import Lab, until
 
-#: One that can be part of a file's name.
-TOKEN = "hunter2-token"
+__all__ = ["definition", "store"]
+
 #: Shows its secrets in every way that is stored.
 SHOWS = """
 import json, logging, os, sys, time, urllib.parse
@@ -57,56 +56,6 @@ child.complete()
 open("outputs/model.txt", "w").write("weights")
 run.register_model("m", "outputs/model.txt", tags={"by": secret}, description="made with " + secret)
 """
-
-
-@pytest.fixture
-def store(store_uri: str, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """An empty store; the process that submits has both secrets in its environment, one of them twice."""
-    monkeypatch.setenv("OUR_SECRET", SECRET)
-    monkeypatch.setenv("SECRET", SECRET)
-    monkeypatch.setenv("OUR_KEY", KEY)
-    monkeypatch.setenv("OUR_TOKEN", TOKEN)
-    return open_store(store_uri)
-
-
-@pytest.fixture
-def definition(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Plain data of an estimator that runs some code with both secrets."""
-
-    def made(code: str, **more: Any) -> dict[str, Any]:
-        (tmp_path / "source").mkdir(exist_ok=True)
-        (tmp_path / "source" / "train.py").write_text(code, encoding="utf-8")
-        secrets = {"SECRET": "env:OUR_SECRET", "KEY": "env:OUR_KEY", "TOKEN": "env:OUR_TOKEN"}
-        whole = {
-            "type": "Estimator",
-            "source_directory": str(tmp_path / "source"),
-            "entry_script": "train.py",
-        }
-        return {**whole, "secrets": secrets, **more}
-
-    return made
-
-
-@pytest.fixture
-def lab(store_uri: str, tmp_path: Path) -> Iterator[Lab]:
-    """Eyes for what runs leave behind."""
-    made = Lab(store_uri, tmp_path)
-    yield made
-    made.close()
-
-
-def folder_of(store: RunStore) -> Path:
-    """Where the store lies."""
-    assert store.files.local_root is not None
-    return Path(store.files.local_root)
-
-
-def run_of(store: RunStore, data: dict[str, Any], source: Source | None = None) -> Run:
-    """Submit and wait."""
-    given = {} if source is None else {"secrets": source}
-    run = Experiment("secret", store, **given).submit(data)
-    run.wait_for_completion(raise_on_error=False)
-    return run
 
 
 def test_a_script_finds_its_secrets_in_its_environment(store: RunStore, definition: Any) -> None:
@@ -181,107 +130,24 @@ def test_ranks_of_mpi_have_their_secrets_and_nobody_shows_them(
 
 
 def test_only_the_script_has_secrets_in_environment_or_command_line(
-    store: RunStore, definition: Any, lab: Lab, tmp_path: Path
+    store: RunStore, definition: Any, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = tmp_path / "go"
     code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+    monkeypatch.setenv("URL_OF_MINE", f"postgres://me:{TOKEN}@host/db")
     run = Experiment("secret", store).submit(definition(code))
     lab.run_ids.append(run.id)
     script = lab.started(run.id)[0]["script"]["pid"]
     environ = Path(f"/proc/{script}/environ")
     until(lambda: SECRET.encode() in environ.read_bytes())
-    showing = processes_showing(run.id, SECRET, KEY)
+    inherited = f"URL_OF_MINE=postgres://me:{TOKEN}@host/db".encode() in environ.read_bytes()
+    showing = processes_showing(run.id, SECRET, KEY, TOKEN)
     supervisor = Path(f"/proc/{lab.supervisor(run.id)}/environ").read_bytes()
     go.touch()
     run.wait_for_completion()
 
-    assert showing == []
-    assert SECRET.encode() not in supervisor
-
-
-def test_what_is_missing_is_said_before_anything_is_written(
-    store: RunStore, definition: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OUR_SECRET")
-    monkeypatch.setenv("OUR_KEY", "")
-    with pytest.raises(SecretNotFound) as caught:
-        Experiment("secret", store).submit(definition("pass"))
-    assert str(caught.value).splitlines() == [
-        (
-            "secrets.SECRET is env:OUR_SECRET, but the environment variable OUR_SECRET isn't set where the run is "
-            "started; set it there."
-        ),
-        "secrets.KEY is env:OUR_KEY, but it is empty; correct it.",
-    ]
-    assert not folder_of(store).exists()
-
-
-def test_without_airflow_a_connection_says_who_knows_it(store: RunStore, definition: Any) -> None:
-    with pytest.raises(SecretNotFound, match=r"secrets.K is connection:w/password, but only Airflow knows"):
-        Experiment("secret", store).submit(definition("pass", secrets={"K": "connection:w/password"}))
-
-
-@pytest.mark.parametrize(
-    ("more", "place"),
-    [
-        ({"script_params": {"--login": f"x{SECRET}x"}}, "script_params['--login']"),
-        ({"environment_variables": {"LOGIN": SECRET}}, "environment_variables.LOGIN"),
-        ({"tags": {SECRET: "yes"}}, "tags"),
-    ],
-    ids=["parameter", "variable", "tag"],
-)
-def test_a_definition_that_holds_a_secret_beside_its_reference_is_refused(
-    store: RunStore, definition: Any, more: dict[str, Any], place: str
-) -> None:
-    with pytest.raises(DefinitionError, match=r"holds the value of secrets.SECRET \(not shown\)") as caught:
-        Experiment("secret", store).submit(definition("pass", **more))
-    assert str(caught.value).startswith(place)
-    assert SECRET not in str(caught.value)
-    assert not folder_of(store).exists()
-
-
-def test_a_definition_that_holds_what_the_process_knows_to_be_secret_is_refused(
-    store: RunStore, definition: Any
-) -> None:
-    source = Source(knows=lambda text: "masked" in text)
-    data = definition("pass", secrets={}, script_params={"--in": ["a", "unmasked"]})
-    with pytest.raises(
-        DefinitionError, match=r"^script_params\['--in'\]\[1\] holds a value that Airflow keeps"
-    ):
-        Experiment("secret", store, secrets=source).submit(data)
-
-
-def test_a_secret_among_the_source_code_is_refused_unless_its_file_is_ignored(
-    store: RunStore, definition: Any, tmp_path: Path
-) -> None:
-    data = definition("pass")
-    (tmp_path / "source" / ".env").write_text(f"LOGIN={SECRET}\n", encoding="utf-8")
-    with pytest.raises(
-        SnapshotError, match=r"/source/\.env holds the value of secrets.SECRET \(not shown\)"
-    ) as caught:
-        Experiment("secret", store).submit(data)
-    assert SECRET not in str(caught.value)
-    assert not folder_of(store).exists()
-    (tmp_path / "source" / ".amlignore").write_text(".env\n")
-
-    assert run_of(store, data).get_status() == "Completed"
-    assert shown_in(folder_of(store), SECRET) == []
-
-
-def test_a_setting_that_is_handed_over_may_stand_elsewhere(store: RunStore, definition: Any) -> None:
-    source = Source(lambda wanted: "s3://bucket/data")
-    data = definition(
-        "# s3://bucket/data", secrets={"DATA": "variable:data"}, script_params={"--d": "s3://bucket/data"}
-    )
-
-    assert run_of(store, data, source).get_status() == "Completed"
-
-
-def test_a_host_that_is_handed_over_may_stand_elsewhere(store: RunStore, definition: Any) -> None:
-    source = Source(lambda wanted: {"host": "localhost"}[wanted.field])
-    data = definition("pass", secrets={"HOST": "connection:db/host"}, tags={"where": "localhost"})
-
-    assert run_of(store, data, source).get_status() == "Completed"
+    assert (showing, inherited) == ([], True)
+    assert not any(value.encode() in supervisor for value in (SECRET, TOKEN))
 
 
 def test_a_plan_names_references_only(store: RunStore, definition: Any) -> None:

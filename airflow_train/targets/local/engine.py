@@ -17,8 +17,8 @@ from airflow_train.runtime import protocol
 
 #: Seconds that ranks have to end by themselves when their supervisor was killed.
 LAST_WORDS = 3.0
-#: A variable of the submitter with the same value as a secret of this many characters is kept from the supervisor.
-_TELLING = 5
+#: A variable of the submitter that is a secret of so many characters, or holds one of so many, is only for ranks.
+_TELLING, _TELLING_WITHIN = 5, 8
 
 
 def start(
@@ -50,8 +50,11 @@ def start(
 def _call(argv: Sequence[str], words: BinaryIO, limit: float | None, secrets: Mapping[str, str]) -> int:
     # any process of this user can read the supervisor's environment, the script too
     environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
-    values = {value for value in secrets.values() if len(value) >= _TELLING}
-    inherited = {name: value for name, value in environment.items() if name in secrets or value in values}
+    inherited = {
+        name: value
+        for name, value in environment.items()
+        if name in secrets or any(_tells(value, secret) for secret in secrets.values())
+    }
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if secrets else subprocess.DEVNULL,
@@ -74,6 +77,12 @@ def _call(argv: Sequence[str], words: BinaryIO, limit: float | None, secrets: Ma
     except subprocess.TimeoutExpired:
         process.kill()
         raise
+
+
+def _tells(value: str, secret: str) -> bool:
+    return (value == secret and len(secret) >= _TELLING) or (
+        len(secret) >= _TELLING_WITHIN and secret in value
+    )
 
 
 def _hand_over(pipe: IO[bytes], data: bytes, limit: float | None) -> None:
