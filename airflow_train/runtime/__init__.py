@@ -7,7 +7,8 @@ It travels as one zipapp (`targets/bundle.py`). Two kinds of process:
                 memory.py holds its memory limit, by cgroups.py
     rank.py     the wrapper of one script process: output, exit record, and nothing that outlives it
                 handed.py gets its secrets to it, redaction.py hides them in all it says
-                exits.py makes its last word, mpi_rank.py is its way in when mpirun starts it
+                starting.py turns a process into the script, exits.py makes the wrapper's last word, mpi_rank.py is its
+                way in when mpirun starts it
     script/     what the training script itself may import
 
 Others import `protocol` only.

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import signal
 import time
 
@@ -107,9 +106,6 @@ class _Version2:
 _FACES: dict[int, Any] = {1: _Version1, 2: _Version2}
 
 
-# ---------------------------------------------------------------------- where
-
-
 def find(name: str, limit: int, proc: str = "/proc/self") -> Place:
     """Where the group `name` of this process's own can be.
 
@@ -155,8 +151,9 @@ def _mounts(proc: str, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _unescaped(path: str) -> str:
-    """The kernel writes a blank as `\\040`, for instance."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), path)
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(code, character)
+    return path
 
 
 def _below(group: str | None, root: str) -> str | None:
@@ -233,11 +230,6 @@ def facts(place: Place, rank: dict[str, Any]) -> dict[str, Any]:
         "oom_kills": face.kills(folder),
         "at_limit": face.reached(os.path.dirname(folder), place["limit_bytes"]),
     }
-
-
-def kills(place: Place, rank: dict[str, Any]) -> int:
-    """How many processes of a rank the kernel has killed for want of memory."""
-    return int(_FACES[place["version"]].kills(rank_folder(place, rank)))
 
 
 def peaks(place: Place) -> dict[str, int | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from airflow_train.runtime import cgroups, protocol, records
@@ -48,7 +47,7 @@ class NodeMemory:
         if self.place is None:
             return words
         for one in left:
-            rank, killed = one["rank"], cgroups.kills(self.place, one)
+            rank, killed = one["rank"], cgroups.facts(self.place, one)["oom_kills"]
             if killed != self._seen.get(rank, 0):
                 self._seen[rank] = killed  # if that was the rank itself, it is about to end
             elif killed != self._said.get(rank, 0):
@@ -76,5 +75,7 @@ class NodeMemory:
 
 def group_name(launch: dict[str, Any]) -> str:
     """Name of a run's group: its id, and its store, which may not be the only one with that id."""
+    import hashlib  # runs without a limit don't wait for it
+
     store = hashlib.sha256(launch["run_folder"].encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return "airflow-train-%s-%s" % (launch["run_id"], store)

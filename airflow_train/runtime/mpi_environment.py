@@ -8,7 +8,10 @@ script by other names; the rest has no meaning for it.
 from __future__ import annotations
 
 import os
-from typing import Dict, Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Mapping
 
 #: By these names mpirun doesn't know them, and scripts never see them (`protocol.WITHHELD_PREFIXES`).
 _ASIDE = "AIRFLOW_TRAIN_ASIDE_"

@@ -15,12 +15,12 @@ import select
 import signal
 import time
 
-from airflow_train.runtime import cgroups, exits, handed, processes, protocol, records
+from airflow_train.runtime import cgroups, exits, handed, processes, protocol, records, starting
 from airflow_train.runtime.output import RankLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, NoReturn
+    from typing import Any, Callable
 
 #: Seconds that a script has after TERM when its supervisor is dead.
 ORPHAN_GRACE = 1.0
@@ -32,15 +32,6 @@ LAUNCHER_PATIENCE = 0.2
 LAUNCHER_GRACE = 0.4
 #: Pause after a read, so that many small writes of the script arrive as one piece.
 BATCH = 0.004
-#: What Python, the supervisor or the wrapper ignore or catch, and a script finds as a shell would leave it.
-_RESET = (
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGTERM,
-    signal.SIGPIPE,
-    signal.SIGCHLD,
-    signal.SIGXFSZ,
-)
 
 
 def run(
@@ -93,14 +84,14 @@ class Wrapper:
         if not self.retries:
             self._listen()
         failure, failure_write = os.pipe()
-        environment = script_environment(self.launch, self.rank, ports)
-        argv = arguments(self.launch["command"], environment)
+        environment = starting.environment(self.launch, self.rank, ports)
+        argv = starting.arguments(self.launch["command"], environment)
         group = None if self.place is None else cgroups.rank_folder(self.place, self.rank)
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             work = self.launch["work_folder"]
-            _become_script(argv, environment, work, write_end, failure_write, parent, group)
+            starting.become(argv, environment, work, write_end, failure_write, parent, group)
         os.close(write_end)
         os.close(failure_write)
         records.create(os.path.join(self.folder, "start.json"), self._start_record())
@@ -260,69 +251,3 @@ class Wrapper:
             exception=self.log.traceback(self.launch["work_folder"]) if failed else None,
             memory=None if self.place is None else cgroups.facts(self.place, self.rank),
         )
-
-
-def _become_script(
-    argv: list[str],
-    environment: dict[str, str],
-    work: str,
-    output: int,
-    failure: int,
-    parent: int,
-    group: str | None,
-) -> NoReturn:
-    """In the forked child: turn into the script, or tell the parent why that can't be."""
-    try:
-        os.setsid()
-        processes.die_with_parent(parent)
-        signal.set_wakeup_fd(-1)
-        for name in _RESET:
-            signal.signal(name, signal.SIG_DFL)
-        if group is not None:
-            cgroups.enter(group)
-        os.chdir(work)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.execvpe(argv[0], argv, environment)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not go on
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        os.write(failure, ("%s: %s" % (argv[0], reason)).encode("utf-8", "replace"))
-    os._exit(127)
-
-
-def script_environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) -> dict[str, str]:
-    """What the script sees: the submitter's environment without Airflow's, secrets, the definition's, launcher's."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
-    environment.update(handed.variables(launch, "inherited"))
-    environment.update(handed.variables(launch, "secrets"))
-    for layer in (launch["environment"], rank["environment"]):
-        for name, value in layer.items():
-            for index, port in enumerate(ports):
-                value = value.replace(protocol.PORT_PLACEHOLDER % index, str(port))
-            environment[name] = value
-    path = [launch["script_path"], environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
-    return environment
-
-
-def arguments(command: list[str], environment: dict[str, str]) -> list[str]:
-    """The command with `$NAME` and `${NAME}` filled in for the names a launcher sets, as Azure ML did; others stay."""
-    for name in ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        if name in environment:
-            value = environment[name]
-            command = [_fill(part, name, value) for part in command]
-    return command
-
-
-def _fill(text: str, name: str, value: str) -> str:
-    if "$" not in text:
-        return text
-    text = text.replace("${%s}" % name, value)
-    pieces = text.split("$" + name)
-    filled = pieces[0]
-    for piece in pieces[1:]:
-        whole = not (piece[:1].isalnum() or piece[:1] == "_")
-        filled += (value if whole else "$" + name) + piece
-    return filled

@@ -22,13 +22,19 @@ print(total, time.time())
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Median and worst of the slowest rank of every round, in seconds; Python and `import mpi4py` are part of it."""
-    python = _python()
-    if python is None or mpi.find(python) is None:
+    """Median and worst of the slowest rank of every round, by every Open MPI here, in seconds.
+
+    Python and `import mpi4py` are part of it.
+    """
+    pythons = _pythons()
+    if not pythons:
         return {"problem": "no mpirun of Open MPI, or no Python with mpi4py"}
     lab = Lab(str(folder / "store"), folder)
-    rounds = [_slowest(lab, python) for _ in range(ROUNDS)]
-    return {"seconds": round(statistics.median(rounds), 3), "worst_seconds": round(max(rounds), 3)}
+    found = {major: [_slowest(lab, python) for _ in range(ROUNDS)] for major, python in pythons.items()}
+    return {
+        "seconds": {major: round(statistics.median(rounds), 3) for major, rounds in found.items()},
+        "worst_seconds": round(max(map(max, found.values())), 3),
+    }
 
 
 def _slowest(lab: Lab, python: str) -> float:
@@ -43,10 +49,12 @@ def _slowest(lab: Lab, python: str) -> float:
     return max(waits)
 
 
-def _python() -> str | None:
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        if os.path.exists(candidate):
-            command = [candidate, "-c", "import mpi4py"]
-            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-                return candidate
-    return None
+def _pythons() -> dict[int, str]:
+    """Major version of Open MPI → a Python that has mpi4py and finds that one's mpirun."""
+    found: dict[int, str] = {}
+    for python in (sys.executable, "/usr/bin/python3"):
+        mpirun = mpi.find(python) if os.path.exists(python) else None
+        command = [python, "-c", "import mpi4py"]
+        if mpirun and not subprocess.run(command, capture_output=True, check=False).returncode:
+            found.setdefault(mpirun.major, python)
+    return found

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.lifecycle import cancel
-from airflow_train.runtime import node, output, ports, processes, protocol, rank, records, staging
+from airflow_train.runtime import node, output, ports, processes, protocol, records, staging, starting
 from tests.targets.lab import Lab, until
 
 # ---------------------------------------------------------------------- Python 3.8
@@ -203,8 +203,8 @@ def test_the_last_exception_of_the_output_is_found(
 def test_only_names_of_the_launcher_are_filled_in(text: str, filled: str) -> None:
     variables = {"RANK": "3", "LOCAL_RANK": "1", "HOME": "/root"}
 
-    assert rank.arguments([text], variables) == [filled]
-    assert rank.arguments([text], {}) == [text]
+    assert starting.arguments([text], variables) == [filled]
+    assert starting.arguments([text], {}) == [text]
 
 
 # ---------------------------------------------------------------------- staging
