@@ -15,10 +15,11 @@ class Narrator:
 
     def news(self, view: View) -> list[str]:
         """Half a sentence for every phase that has begun or says more, then for a status that no phase explains."""
+        said = {event["at"] for event in view.record.events}
         found = [
             f"{phase.status}, {phase.words()}"
             for phase in view.record.phases
-            if view.record.events and self._is_new(phase)
+            if phase.since in said and self._is_new(phase)
         ]
         explained = any(view.status == phase.status for phase in view.record.phases)
         if not view.terminal and view.status != self._status and not explained:

@@ -100,6 +100,7 @@ def test_a_supervisor_that_hangs_in_a_phase_is_ended_by_whoever_looks(lab: Lab, 
     spec = hanging_in_stage(lab)
     lab.submit(spec)
     supervisor = lab.supervisor(spec.run_id)
+    until(lambda: lab.store.record(spec.run_id).phases[-1].name == "stage")
     if stopped:
         os.kill(supervisor, signal.SIGSTOP)
     verdict = lab.wait(spec.run_id).record.verdict or {}
