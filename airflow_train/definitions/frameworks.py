@@ -35,6 +35,18 @@ FRAMEWORKS = {
 }
 
 
+class _Supported:
+    """What the framework estimators have in common."""
+
+    #: Key of `FRAMEWORKS`.
+    NAME: ClassVar[str]
+
+    @classmethod
+    def get_supported_versions(cls) -> list[str]:
+        """Versions that Azure ML installs, oldest first; here any other is accepted too."""
+        return list(FRAMEWORKS[cls.NAME].versions)
+
+
 def _version(name: str, *, unsaid: bool = False) -> Any:
     """The parameter `framework_version`.
 
@@ -63,13 +75,13 @@ def _training(name: str, doc: str) -> Any:
     return param(framework_part(FRAMEWORKS[name].backends), default=None, doc=doc)
 
 
-class PyTorch(Estimator):
+class PyTorch(_Supported, Estimator):
     """A PyTorch script, in one process or many (MPI, Gloo or NCCL).
 
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
-    FRAMEWORK = "PyTorch"
+    NAME, FRAMEWORK = "PyTorch", "PyTorch"
 
     framework_version: str | None = _version("PyTorch")
     distributed_backend: str | None = _backend("PyTorch")
@@ -78,13 +90,13 @@ class PyTorch(Estimator):
     )
 
 
-class TensorFlow(Estimator):
+class TensorFlow(_Supported, Estimator):
     """A TensorFlow script, in one process or many (MPI, or workers with parameter servers).
 
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
-    FRAMEWORK = "TensorFlow"
+    NAME, FRAMEWORK = "TensorFlow", "TensorFlow"
 
     framework_version: str | None = _version("TensorFlow", unsaid=True)
     distributed_backend: str | None = _backend("TensorFlow")
@@ -105,13 +117,13 @@ class TensorFlow(Estimator):
     )
 
 
-class Chainer(Estimator):
+class Chainer(_Supported, Estimator):
     """A Chainer script, in one process or many (MPI, by ChainerMN).
 
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
-    FRAMEWORK = "Chainer"
+    NAME, FRAMEWORK = "Chainer", "Chainer"
 
     framework_version: str | None = _version("Chainer", unsaid=True)
     distributed_backend: str | None = _backend("Chainer")
@@ -120,13 +132,13 @@ class Chainer(Estimator):
     )
 
 
-class SKLearn(EstimatorBase):
+class SKLearn(_Supported, EstimatorBase):
     """A scikit-learn script: one process on one node, without GPU.
 
     :raises DefinitionError: on construction, with one sentence for every rule that is broken.
     """
 
-    FRAMEWORK = "ScikitLearn"
+    NAME, FRAMEWORK = "scikit-learn", "ScikitLearn"
     ABSENT: ClassVar[Mapping[str, str]] = {
         **EstimatorBase.ABSENT,
         "node_count": _ONE_PROCESS,

@@ -103,7 +103,7 @@ class _Reader:
                 merged |= self._merged(value, line)
             elif key in said:
                 sentence = f"{key} stands here and in line {first[key]}; keep one of them."
-                again = (*path, f"{key}, again")
+                again = (*path, f"{key}, again in line {line}")
                 self.lines[again] = line
                 self.duplicates.append((again, sentence))
             else:

@@ -409,6 +409,11 @@ MORE: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "an argument's value has NUL": ('script_params: {--a: "\\0"}', 4, ("script_params['--a']", "NUL")),
     "a tag is a list": ("tags: {a: [b]}", 4, ("tags.a is", "put it in quotes")),
     "a tag is empty": ("tags:\n  a:", 5, ("tags.a is empty",)),
+    "key of a boolean stands twice": (
+        "node_count: 1\nuse_gpu: true\nuse_gpu: false",
+        6,
+        ("use_gpu", "line 5"),
+    ),
     "tags are a number": ("tags: 3", 4, ("tags is 3", "mapping")),
     "packages are empty text": ('pip_packages: ""', 4, ("pip_packages is ''", "a list")),
     "one package is a list": ("pip_packages: [[numpy]]", 4, ("pip_packages[0]", "text")),

@@ -16,6 +16,7 @@ from airflow_train.definitions import (
     ParallelTaskConfiguration,
     PyTorch,
     PyTorchConfiguration,
+    SKLearn,
     TensorFlow,
     TensorflowConfiguration,
     load,
@@ -45,6 +46,11 @@ def test_a_missing_version_is_warned_of_once_with_what_the_original_took(cls: An
         load(made).normalized()
     assert len(seen) == 1
     assert seen[0].filename == __file__
+
+
+def test_the_versions_that_the_original_installs_can_be_asked_for() -> None:
+    assert TensorFlow.get_supported_versions()[:3] == ["1.10", "1.12", "1.13"]
+    assert SKLearn.get_supported_versions() == ["0.20.3"]
 
 
 @pytest.mark.parametrize("cls", [TensorFlow, Chainer])

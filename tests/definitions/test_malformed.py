@@ -261,3 +261,9 @@ def test_what_is_no_definition_at_all_is_one_sentence(value: object) -> None:
     with pytest.raises(DefinitionError) as caught:
         definitions.load(value)
     assert len(caught.value.problems) == 1
+
+
+def test_a_key_that_stands_three_times_is_said_for_each_line(tmp_path: Path) -> None:
+    file = tmp_path / "estimator.yaml"
+    file.write_text(f"{HEAD}gpu: 1\ngpu: 2\ngpu: 3\n")
+    assert [one.split(": ")[0] for one in sentences(file)] == [f"{file}:5", f"{file}:6"]
