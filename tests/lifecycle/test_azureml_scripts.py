@@ -245,6 +245,59 @@ def test_the_variables_that_azure_ml_set_are_set(lab: Lab, sources: Path) -> Non
     assert "outputs/done.txt" in run.get_file_names()
 
 
+def test_documents_of_azure_ml_are_files_and_metrics(lab: Lab) -> None:
+    run = Run(
+        lab.run(
+            "from azureml.core import Run\nrun = Run.get_context()\n"
+            "class Array:\n    def tolist(self): return [[3, 0], [1, 2]]\n"
+            "run.log_confusion_matrix('cm', {'schema_type': 'confusion_matrix', 'data': {'matrix': Array()}})\n"
+            "run.log_accuracy_table('acc', '{\"data\": 1}', description='d')\n"
+            "run.log_residuals('res', {}); run.log_predictions(name='p', value={'a': float('nan')})\n"
+            "for wrong in ([1], 'text', {'a': object()}):\n"
+            "    try: run.log_residuals('r', wrong)\n"
+            "    except ValueError as error: print(error)"
+        ).record.run_id,
+        lab.store,
+    )
+    metrics = run.get_metrics()
+
+    assert json.loads(lab.output(run.id, metrics["cm"]))["data"] == {"matrix": [[3, 0], [1, 2]]}
+    assert list(metrics) == ["cm", "acc", "res", "p"]
+    assert set(metrics.values()) <= set(run.get_file_names())
+    assert [line.count("run.log_residuals('r')") for line in words(lab, run)] == [1, 1, 1]
+
+
+def test_files_are_uploaded_with_all_parameters_of_the_original_and_come_back(lab: Lab) -> None:
+    view = lab.run(
+        "from azureml.core import Run\nrun = Run.get_context()\nopen('w', 'w').write('whole')\n"
+        "run.upload_file('a/1', 'w', datastore_name=None); run.upload_folder('b', 'outputs', datastore_name=None)\n"
+        "run.upload_files(names=['a/2'], paths=['w'], return_artifacts=False, timeout_seconds=300)\n"
+        "run.download_file('a/1'); print(open('1').read())\n"
+        "print(run.download_files('a', output_directory='to', append_prefix=False), open('to/2').read())\n"
+        "try: run.download_file('a/3')\n"
+        "except ValueError as error: print(error)"
+    )
+
+    *found, refusal = lab.lines(view.record.run_id)
+    assert found == ["whole", "['to/1', 'to/2'] whole"]
+    assert refusal.startswith("run.download_file('a/3'): the run has no such file; it has a/1, a/2, ")
+
+
+def test_a_script_can_tell_by_the_class_whether_there_is_a_run(lab: Lab, tmp_path: Path) -> None:
+    code = (
+        "from azureml.core.run import Run, _OfflineRun, _SubmittedRun\n"
+        "from azureml.exceptions import RunEnvironmentException\nrun = Run.get_context()\n"
+        "print(type(run) == _OfflineRun, isinstance(run, _SubmittedRun), isinstance(run, Run), flush=True)\n"
+        "try: Run.get_context(allow_offline=False)\nexcept RunEnvironmentException: print('none')"
+    )
+    folder = tmp_path / "offline"
+    folder.mkdir()
+    (folder / "train.py").write_text(code)
+
+    assert lab.lines(lab.run(code).record.run_id) == ["False True True"]
+    assert offline(tmp_path, "offline", tmp_path).splitlines() == ["True False True", "none"]
+
+
 def test_a_script_can_stop_its_run(lab: Lab) -> None:
     view = lab.run(
         "from azureml.core import Run\nRun.get_context().create_children(1)[0].parent.cancel()\ntime.sleep(60)"
@@ -343,31 +396,74 @@ def test_an_azureml_without_an_init_file_and_one_of_a_virtual_environment_count_
 
 
 @pytest.mark.nbconvert
-@pytest.mark.parametrize(
-    ("cell", "status"), [("run.log('x', 1)", "Completed"), ("run.log('x', 1); 1 / 0", "Failed")]
-)
-def test_a_notebook_runs_and_lands_in_the_outputs(
-    lab: Lab, tmp_path: Path, nbconvert: str, cell: str, status: str
-) -> None:
-    source = tmp_path / "notebook"
-    source.mkdir()
-    code = f"from azureml.core import Run\nrun = Run.get_context(allow_offline=False)\n{cell}"
-    one = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": code}
+def test_figures_of_matplotlib_and_values_of_numpy_are_kept(lab: Lab, sources: Path, nbconvert: str) -> None:
+    if subprocess.run([nbconvert, "-c", "import matplotlib"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{nbconvert} has no matplotlib; .ci/engines makes one that has")
+    python = {"user_managed_dependencies": True, "interpreter_path": nbconvert}
+    run = completed(lab, sources, "azureml_figures", environment_definition={"name": "mpl", "python": python})
+    metrics = run.get_metrics()
+
+    assert (metrics["Accuracy"], metrics["Positives"], metrics["Any"], metrics["Loss"]) == (
+        0.9,
+        30,
+        True,
+        0.5,
+    )
+    assert metrics["Summary"] == {"measure": ["a", "b"], "median": [0.5, 0.5]}
+    assert metrics["Matrix"] == {"row": [0, 1], "share": [0.25, 0.75]}
+    for name in ("ROC", "pyplot", "file"):
+        picture = lab.path(run.id, "files", metrics[name]).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 5_000
+
+
+def notebook_run(lab: Lab, source: Path, interpreter: str, *cells: str, **more: Any) -> Run:
+    """The end of a run of these cells as `deep/train.ipynb`."""
+    code = [
+        {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": cell}
+        for cell in cells
+    ]
     kernel = {"kernelspec": {"name": "python36", "display_name": "Python 3.6", "language": "python"}}
-    notebook = {"nbformat": 4, "nbformat_minor": 2, "metadata": kernel, "cells": [one]}
-    (source / "train.ipynb").write_text(json.dumps(notebook))
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "train.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 2, "metadata": kernel, "cells": code})
+    )
+    (source / "deep" / "helper.py").write_text("zero = 0\n")
+    python = {"user_managed_dependencies": True, "interpreter_path": interpreter}
     run = Experiment("old", lab.store).submit(
         {
             "type": "Estimator",
             "source_directory": str(source),
-            "entry_script": "train.ipynb",
-            "environment_definition": {
-                "name": "nb",
-                "python": {"user_managed_dependencies": True, "interpreter_path": nbconvert},
-            },
+            "entry_script": "deep/train.ipynb",
+            "environment_definition": {"name": "nb", "python": python},
+            **more,
         }
     )
+    run.wait_for_completion(raise_on_error=False)
+    return run
 
-    assert run.wait_for_completion(raise_on_error=False)["status"] == status
-    assert run.get_metrics() == {"x": 1}
-    assert ("outputs/train.ipynb" in run.get_file_names()) is (status == "Completed")
+
+@pytest.mark.nbconvert
+def test_a_notebook_runs_as_a_script_does(lab: Lab, tmp_path: Path, nbconvert: str) -> None:
+    run = notebook_run(
+        lab, tmp_path / "code", nbconvert,
+        "import argparse, helper\nparser = argparse.ArgumentParser()\nparser.add_argument('--c', type=float)",
+        "from azureml.core import Run\nrun = Run.get_context(allow_offline=False)\nrun.log('c', parser.parse_args().c)",
+        "open('outputs/model', 'w').close()\nprint('said')",
+        script_params={"--c": 2.5},
+    )  # fmt: skip
+
+    assert (run.get_status(), run.get_metrics()) == ("Completed", {"c": 2.5})
+    assert {"outputs/model", "outputs/train.ipynb"} <= set(run.get_file_names())
+    assert "said" in words(lab, run)
+
+
+@pytest.mark.nbconvert
+def test_a_notebook_that_fails_names_the_cell_and_is_kept(lab: Lab, tmp_path: Path, nbconvert: str) -> None:
+    run = notebook_run(lab, tmp_path / "code", nbconvert, "import helper", "print('said')\n1 / helper.zero")
+    message = run.get_details()["error"]["error"]["message"]
+
+    assert message.endswith('ZeroDivisionError: division by zero (File "deep/train.ipynb", cell 2).')
+    assert "said" in words(lab, run)
+    kept = json.loads(run.download_file("outputs/train.ipynb", str(tmp_path / "kept")).read_text())
+    assert kept["cells"][-1]["outputs"][-1]["ename"] == "ZeroDivisionError"

@@ -259,22 +259,19 @@ def test_the_definition_wins_over_the_variables_of_azure_ml(lab: Lab) -> None:
 # ---------------------------------------------------------------------- notebooks
 
 
-def test_a_notebook_is_executed_into_the_outputs(lab: Lab) -> None:
-    made = launched(lab, entry_script="train.ipynb")["command"]
+def test_a_notebook_is_started_as_a_script_is(lab: Lab) -> None:
+    made = launched(lab, entry_script="deep/train.ipynb", arguments=["--c", "1"])["command"]
 
-    assert made == [
-        *("/usr/py", "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
-        *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1", "train.ipynb"),
-    ]
+    assert made[0] == "/usr/py"
+    assert made[1].endswith("/train_notebook.py")
+    assert made[2:] == ["deep/train.ipynb", "--c", "1"]
 
 
 @pytest.mark.parametrize(
     ("job", "words"),
     [
         ({}, "has no nbconvert and ipykernel to run it; `pip install nbconvert ipykernel` there."),
-        ({"arguments": ["--x"]}, "a notebook, which takes no script_params; use environment_variables"),
         ({"distribution": {"type": "pytorch"}}, "can't be one of several processes"),
-        ({"entry_script": "deep/train.ipynb"}, "is a notebook in a folder, where it would run beside"),
     ],
 )
 def test_a_notebook_that_could_not_run_is_refused_at_submit(

@@ -14,15 +14,6 @@ def check(job: Mapping[str, Any], interpreter: str) -> list[str]:
     """Everything that keeps a notebook from running under `interpreter`, one sentence each."""
     name = job["entry_script"]
     problems = []
-    if job["arguments"]:
-        problems.append(
-            f"entry_script {name!r} is a notebook, which takes no script_params; use environment_variables instead."
-        )
-    if "/" in name.removeprefix("./"):
-        problems.append(
-            f"entry_script {name!r} is a notebook in a folder, where it would run beside ./outputs; move it to the top "
-            "of source_directory, or make its folder the source_directory."
-        )
     if job["distribution"]:
         problems.append(
             f"entry_script {name!r} is a notebook, which can't be one of several processes; leave distributed_training "

@@ -14,11 +14,6 @@ from airflow_train.runtime import protocol
 from airflow_train.targets.local import checkpoints, mpi
 
 ADDRESS = "127.0.0.1"
-#: The kernel is that of the interpreter, whatever the notebook's author called theirs; it has no time limit per cell.
-NOTEBOOK = (
-    *("-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", "outputs"),
-    *("--ExecutePreprocessor.kernel_name=python3", "--ExecutePreprocessor.timeout=-1"),
-)
 #: A command finds the programs of a named interpreter's folder, $0, before all others, as in an activated environment.
 _FIRST_ON_PATH = 'PATH="$0:$PATH"; export PATH; exec "$@"'
 
@@ -96,6 +91,9 @@ def _on_start(spec: RunSpec, places: Places) -> list[str]:
 
 
 def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
+    """What stands between the interpreter and the entry script."""
+    if is_notebook(spec.job):
+        return (os.path.join(places.script, "train_notebook.py"),)
     return (os.path.join(places.script, "train_mpi.py"),) if _kind(spec) == "mpi" else ()
 
 
@@ -112,8 +110,6 @@ def command(
         if job["interpreter_path"]:
             return ["/bin/sh", "-c", _FIRST_ON_PATH, os.path.dirname(interpreter), *words]
         return words
-    if is_notebook(job):
-        return [interpreter, *NOTEBOOK, str(job["entry_script"])]
     return [interpreter, *starter, str(job["entry_script"]), *job["arguments"], *more]
 
 

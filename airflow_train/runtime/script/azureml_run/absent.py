@@ -138,6 +138,8 @@ Model = absent(
     "Model", "register by run.register_model, and hand the path of a model to the script by script_params"
 )
 Environment = absent("Environment", "environments belong into the definition of the run")
+CondaDependencies = absent("CondaDependencies", "environments belong into the definition of the run")
+Image = absent("Image")
 ScriptRunConfig = absent("ScriptRunConfig", "runs are submitted by operators and `airflow-train run`")
 RunConfiguration = absent("RunConfiguration", "runs are submitted by operators and `airflow-train run`")
 ComputeTarget = absent("ComputeTarget", "compute targets belong into the definition of the run")

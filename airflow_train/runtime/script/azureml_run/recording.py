@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from typing import Any, Iterator, Optional
 
     from airflow_train.runtime.script import train_run
-    from airflow_train.runtime.script.azureml_run import registering
+    from airflow_train.runtime.script.azureml_run import downloading, registering
 else:
     import train_run
-    from azureml_run import registering
+    from azureml_run import downloading, registering
 
 
 class Recording(train_run.Run):
@@ -44,8 +44,6 @@ class Recording(train_run.Run):
             raise train_run.WrongValue(
                 f"run.log_image({name!r}) got a {type(plot).__name__} as plot but takes a matplotlib figure or pyplot."
             )
-        train_run._metric_name(name)
-        stem = "".join("_" if sign in "/\\\0" else sign for sign in name)
         if plot is not None:
             from io import BytesIO
 
@@ -55,6 +53,12 @@ class Recording(train_run.Run):
             extension = ".png"
         else:
             source, extension = path, os.path.splitext(os.fspath(path))[1]
+        self._keep(name, source, extension, description)
+
+    def _keep(self, name: str, source: Any, extension: str, description: str) -> None:
+        """Upload under a name that is free, and log that."""
+        train_run._metric_name(name)
+        stem = "".join("_" if sign in "/\\\0" else sign for sign in name)
         number = int(time() * 1000)
         while True:
             try:
@@ -63,6 +67,42 @@ class Recording(train_run.Run):
             except train_run.NameTaken:
                 number += 1
         self._put("image", name, artifact, description)
+
+    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
+        """Keep a document of Azure ML's schema, as text or a dict, as `<name>_<timestamp>.json`, and log its name.
+
+        :raises WrongValue: it is neither.
+        """
+        self._log_document("log_confusion_matrix", name, value, description)
+
+    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
+        """As `log_confusion_matrix`."""
+        self._log_document("log_accuracy_table", name, value, description)
+
+    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
+        """As `log_confusion_matrix`."""
+        self._log_document("log_residuals", name, value, description)
+
+    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
+        """As `log_confusion_matrix`."""
+        self._log_document("log_predictions", name, value, description)
+
+    def _log_document(self, method: str, name: str, value: Any, description: str) -> None:
+        from io import BytesIO
+
+        try:
+            text = json.dumps(json.loads(value) if isinstance(value, str) else value, default=_plain)
+        except ValueError:
+            text = ""
+        except TypeError as error:
+            raise train_run.WrongValue(
+                "run.%s(%r): %s; use lists, numbers and texts." % (method, name, error)
+            ) from None
+        if not text.startswith("{"):
+            raise train_run.WrongValue(
+                f"run.{method}({name!r}) got {train_run._short(value)} but takes a dict, or JSON text of one."
+            )
+        self._keep(name, BytesIO(text.encode("ascii")), ".json", description)
 
     def get_metrics(
         self,
@@ -113,9 +153,61 @@ class Recording(train_run.Run):
 
     # Files and models
 
+    def upload_file(
+        self,
+        name: str,
+        path_or_stream: Any,
+        datastore_name: Any = None,
+    ) -> str:
+        """As `train_run.Run.upload_file`; there are no datastores, so that name has no effect."""
+        return super().upload_file(name, path_or_stream)
+
+    def upload_files(
+        self,
+        names: Any,
+        paths: Any,
+        return_artifacts: bool = False,
+        timeout_seconds: Any = None,
+        datastore_name: Any = None,
+    ) -> list[str]:
+        """As `train_run.Run.upload_files`; what follows `paths` has no effect."""
+        return super().upload_files(names, paths)
+
+    def upload_folder(self, name: str, path: Any, datastore_name: Any = None) -> list[str]:
+        """As `train_run.Run.upload_folder`; there are no datastores, so that name has no effect."""
+        return super().upload_folder(name, path)
+
     def get_file_names(self) -> list[str]:
         """Names of the run's files as far as they are uploaded."""
         return registering.below(self._files, "") if self._files else []
+
+    def download_file(self, name: str, output_file_path: Optional[str] = None, **_: Any) -> None:
+        """Copy an uploaded file; into the working directory by default, into a folder where one is named.
+
+        :raises WrongValue: the run has no such file.
+        """
+        if not self._files:
+            print(f"Attempted to download file {name}")
+            return
+        downloading.one(self._files, name, output_file_path)
+
+    def download_files(
+        self,
+        prefix: Optional[str] = None,
+        output_directory: Optional[str] = None,
+        output_paths: Any = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: Any = None,
+    ) -> list[str]:
+        """Copy all uploaded files whose names begin so; returns where to.
+
+        :raises WrongValue: the run has none, or `output_paths` hasn't a path for each.
+        """
+        if not self._files:
+            print(f"Attempted to download files {prefix or ''}")
+            return []
+        return downloading.many(self._files, prefix, output_directory, output_paths, append_prefix)
 
     def register_model(
         self,
@@ -154,3 +246,10 @@ class Recording(train_run.Run):
 
     def _record(self, kind: str, value: Any, more: Any = ()) -> None:
         self._place.note({"k": kind, "v": value, "t": round(time(), 3), **dict(more)})
+
+
+def _plain(value: Any) -> Any:
+    """What json doesn't know: arrays and numbers of numpy."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{train_run._short(value)} is no JSON")

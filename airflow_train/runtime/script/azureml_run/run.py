@@ -66,8 +66,9 @@ class Run(recording.Recording):
 
         :raises NoRun: there is none and `allow_offline` is False.
         """
-        run = super().get_context(allow_offline)
-        assert isinstance(run, cls)
+        kind = _SubmittedRun if os.environ.get("AIRFLOW_TRAIN_RUN_ID") else _OfflineRun
+        run = super(Run, kind).get_context(allow_offline)  # type: ignore[misc]
+        assert isinstance(run, kind)
         return run
 
     @classmethod
@@ -88,6 +89,15 @@ class Run(recording.Recording):
             self.complete()
         else:
             self.fail(str(error))
+
+    @property
+    def display_name(self) -> str:
+        """The name; one that is set is kept as the tag `display_name`."""
+        return self._tags.get("display_name", self.name)
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        self.tag("display_name", name)
 
     # What isn't there, and secrets
 
@@ -212,3 +222,11 @@ class Run(recording.Recording):
         if self.parent is not None and not self._ended:
             self._record("status", status, {} if why is None else {"d": str(why)})
             self._ended = status
+
+
+class _SubmittedRun(Run):
+    """What `Run.get_context()` gives in a run; scripts ask for its class by this name."""
+
+
+class _OfflineRun(Run):
+    """What it gives elsewhere, likewise."""

@@ -7,6 +7,7 @@ from azureml_run.absent import (
     Dataset,
     Datastore,
     Environment,
+    Image,
     Keyvault,
     Model,
     RunConfiguration,
@@ -22,6 +23,7 @@ __all__ = [
     "Datastore",
     "Environment",
     "Experiment",
+    "Image",
     "Keyvault",
     "Model",
     "Run",
@@ -31,4 +33,4 @@ __all__ = [
     "Workspace",
 ]
 
-VERSION = "0.0.0+airflow-train"
+VERSION = __version__ = "0.0.0+airflow-train"
