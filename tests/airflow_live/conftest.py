@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.airflow import detached
+from tests.airflow import detached, from_yaml
 from tests.airflow_live.marks import Marks
 from tests.airflow_live.rest import Rest, until
 from tests.airflow_live.standalone import Standalone
@@ -25,6 +25,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
     home = tmp_path_factory.mktemp("airflow live")
     for folder in (EXAMPLES, HERE / "dags"):
         shutil.copytree(folder, home / "dags", dirs_exist_ok=True)
+    from_yaml.write(home / "dags")
     detached.install(home / "plugins")  # a folder of Airflow's that Python finds packages in
     files = [path.name for path in (home / "dags").glob("*.py")]
     running = Standalone(home)

@@ -33,7 +33,13 @@ def interval_start(run: DagRun) -> str:
 
 
 @pytest.mark.mpi
-def test_all_other_examples_run_together(rest: Rest) -> None:
-    names = ("estimator_from_yaml", "mpi_on_one_machine", "submit_many_then_wait", "train_and_register")
+def test_all_other_examples_run_together_and_so_does_the_yaml_of_dag_factory(rest: Rest) -> None:
+    names = (
+        "estimator_from_yaml",
+        "mpi_on_one_machine",
+        "submit_many_then_wait",
+        "train_and_register",
+        "digits",
+    )
     for run in [rest.trigger(name) for name in names]:
         run.wait()
