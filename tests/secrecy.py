@@ -40,7 +40,10 @@ def processes_showing(run_id: str, *values: str) -> list[str]:
     forms = [value.encode() for value in values]
     found = []
     for pid, line in processes_of(run_id):
-        shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+        try:
+            shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:  # it has ended
+            continue
         if "train.py" not in line and any(form in shown for form in forms):
             found.append(line)
     return found

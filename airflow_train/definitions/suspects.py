@@ -17,7 +17,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: A name that ends with one of these words says that its value is a secret …
 _ENDS = frozenset({
     "password", "passwd", "pwd", "passphrase", "secret", "secrets", "apikey", "credential", "credentials", "token",
-    "key", "authtoken", "accesskey", "secretkey", "privatekey", "sas", "dsn",
+    "key", "authtoken", "accesskey", "secretkey", "privatekey", "dsn",
 })  # fmt: skip
 #: … but a key only after one of these, as other keys belong to dictionaries and attention …
 _KEYS_OF = frozenset({
