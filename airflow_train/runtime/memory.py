@@ -79,3 +79,16 @@ def group_name(launch: dict[str, Any]) -> str:
 
     store = hashlib.sha256(launch["run_folder"].encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return "airflow-train-%s-%s" % (launch["run_id"], store)
+
+
+def in_words() -> str:
+    """Where a limit would hold, for people."""
+    try:
+        place = cgroups.find("x", 1)
+    except cgroups.NotHeld as reason:
+        return "not enforced here: %s" % reason
+    return "held by cgroups of version %d, below %s" % (place["version"], os.path.dirname(place["folder"]))
+
+
+if __name__ == "__main__":
+    print(in_words())

@@ -48,6 +48,16 @@ def test_doctor_tries_the_store_and_leaves_nothing(cli: Any, store_uri: str) -> 
     assert not Path(store_uri).exists()
 
 
+@pytest.mark.cgroups
+@pytest.mark.mpi
+@pytest.mark.usefixtures("cgroups", "mpi_python")
+def test_doctor_says_where_memory_limits_hold_and_whose_mpirun_runs(cli: Any) -> None:
+    found = {one["what"]: one["found"] for one in cli("doctor", "--json").data}
+
+    assert found["target local: memory limits"].startswith("held by cgroups of version ")
+    assert found["target local: mpirun"].startswith("Open MPI ")
+
+
 def test_doctor_says_what_is_broken(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("AIRFLOW_TRAIN_STORE", str(tmp_path / "file" / "store"))

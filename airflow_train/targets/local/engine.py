@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -136,6 +137,12 @@ def wait_for_end(processes: Sequence[Mapping[str, Any]]) -> None:
     deadline = time.monotonic() + LAST_WORDS
     while time.monotonic() < deadline and any(protocol.alive(dict(one)) for one in processes):
         time.sleep(0.02)
+
+
+def memory_limits() -> str:
+    """Where a memory limit would hold for a process started from here, in words."""
+    command = [sys.executable, "-m", "airflow_train.runtime.memory"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def end_leftovers(run_id: str, patience: float = 5.0) -> int:

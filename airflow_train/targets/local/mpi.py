@@ -71,6 +71,12 @@ def missing(interpreter: str) -> str:
     )
 
 
+def in_words(interpreter: str) -> str:
+    """What `find` finds, for people."""
+    found = find(interpreter)
+    return missing(interpreter) if found is None else f"Open MPI {found.major}, {found.path}"
+
+
 def _candidates(interpreter: str) -> Iterator[str]:
     on_path = shutil.which("mpirun")
     beside = [

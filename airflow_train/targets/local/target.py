@@ -161,8 +161,9 @@ class LocalTarget:
         engine.remove_half_written(Path(self._path(store, layout.run(record.run_id))))
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
-        """Is there an interpreter, and can process trees be seen?"""
-        python = shutil.which(self._interpreter({"interpreter_path": None})) or ""
+        """Is there an interpreter, can process trees be seen; what becomes of memory limits and MPI?"""
+        interpreter = self._interpreter({"interpreter_path": None})
+        python = shutil.which(interpreter) or ""
         sees = os.path.isdir("/proc/self")
         return [
             ("interpreter", bool(python), python or "not found; set interpreter_path of the target"),
@@ -171,6 +172,8 @@ class LocalTarget:
                 sees,
                 "/proc" if sees else "no /proc here: only a script's process group can be ended",
             ),
+            ("memory limits", True, engine.memory_limits()),
+            ("mpirun", True, mpi.in_words(interpreter)),
         ]
 
 
