@@ -22,8 +22,8 @@ from airflow_train.definitions.packages import CondaFile, conda_file
 from airflow_train.definitions.report import At
 from airflow_train.exceptions import DefinitionError
 
-#: Folders of a project that run configurations lie in, the newer one first.
-PROJECT_FOLDERS = (".azureml", "aml_config")
+#: Folders of a project that run configurations lie in: the old one where it is there, as the original has it.
+PROJECT_FOLDERS = ("aml_config", ".azureml")
 
 _VERSION = re.compile(r"\d+(\.\d+)*([ab]\d+|rc\d+)?")
 

@@ -54,7 +54,7 @@ def _target(path: str | os.PathLike[str] | None, name: str | None) -> tuple[Path
             else f"{shown(name)} but must be letters, digits, dots, dashes and underscores"
         )
         raise DefinitionError(f"RunConfiguration: name is {found}; write a name such as train.")
-    folder = next((one for one in reversed(PROJECT_FOLDERS) if (place / one).is_dir()), PROJECT_FOLDERS[0])
+    folder = next((one for one in PROJECT_FOLDERS if (place / one).is_dir()), PROJECT_FOLDERS[-1])
     return place / folder / (name if name.endswith(SUFFIX) else f"{name}{SUFFIX}"), place
 
 

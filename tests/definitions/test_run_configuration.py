@@ -420,3 +420,13 @@ def test_a_file_of_a_project_is_a_definition_with_and_without_suffix(project: Pa
             made = definitions.load(path)
         assert isinstance(made, ScriptRunConfig)
         assert made.source_path() == project
+
+
+def test_where_the_old_folder_is_there_it_is_written_and_read_before_the_new_one(tmp_path: Path) -> None:
+    for folder in ("aml_config", ".azureml"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.runconfig").write_text(f"script: {folder.strip('.')}.py\n")
+    assert RunConfiguration.load(tmp_path, "train").script == "aml_config.py"
+    RunConfiguration("new.py").save(tmp_path, "train")
+    assert RunConfiguration.load(tmp_path, "train").script == "new.py"
+    assert "azureml.py" in (tmp_path / ".azureml" / "train.runconfig").read_text()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 from airflow_train.lifecycle import cancel
 from airflow_train.lifecycle.observe import View
+from airflow_train.runtime import protocol
 from tests.targets.lab import Lab, until
 
 #: Ends with the next of the codes in CODES each time it is started; rank 1 always ends well.
@@ -120,3 +123,16 @@ def test_what_a_failed_try_left_behind_is_ended_before_the_next(lab: Lab) -> Non
     assert view.status == "Completed"
     assert view.record.exits[0]["ended_leftovers"] == 1
     until(lambda: lab.nothing_left(view.record.run_id))
+
+
+def test_no_worker_is_started_again_when_its_supervisor_is_dead(lab: Lab) -> None:
+    run_id = lab.start("time.sleep(0.05); sys.exit(1)", distribution=parallel(retries=100_000))
+    until(lambda: len(lab.marks(run_id)) > 2)
+    os.kill(lab.supervisor(run_id), signal.SIGKILL)
+    view = lab.wait(run_id)
+    tries = lab.marks(run_id)
+
+    assert view.status == "Failed"
+    assert lab.nothing_left(run_id)
+    assert view.record.exits[0]["stopped_by"] == protocol.SUPERVISOR_LOST
+    assert lab.marks(run_id) == tries
