@@ -7,6 +7,7 @@ and variables. So a `Source` is handed in from above; one that can't read a run'
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,12 @@ def gathered(draft: RunSpec, source: Source, folder: Path, files: Files) -> dict
     """
     _refuse(draft, source.knows, "a value that Airflow keeps secret")
     found = of_spec(draft, source)
+    for name in sorted(name for name, value in found.items() if len(value) < SHORTEST):
+        warnings.warn(
+            f"secrets.{name} has fewer than {SHORTEST} characters, so it isn't hidden where the script prints it.",
+            UserWarning,
+            stacklevel=2,
+        )
     for name, value in (own := _telling(draft, found)).items():
         _refuse(draft, lambda text, value=value: value in text, f"the value of secrets.{name}")  # type: ignore[misc]
     if own:

@@ -11,7 +11,7 @@ Scripts get this file too, as `train_redaction`: it imports nothing of ours, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ class Redactor:
     def stream(self) -> Stream:
         """The same for bytes that come in pieces."""
         return Stream(self._bytes, self._pattern)
+
+
+def of_script(environment: Mapping[str, str]) -> Redactor | None:
+    """What hides the secrets of the run that a script belongs to; None where there is nothing to hide."""
+    names = environment.get("AIRFLOW_TRAIN_SECRETS")
+    if not names:
+        return None
+    return Redactor([environment[name] for name in names.split(",") if name in environment]) or None
 
 
 class Stream:

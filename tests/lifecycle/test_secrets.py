@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -104,6 +105,32 @@ def test_what_a_script_for_azure_ml_keeps_shows_no_secret(store: RunStore, defin
     assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
     assert run.properties["login"] == "***"
     assert run.get_children()[0].get_metrics() == {"with": "***"}
+
+
+@pytest.mark.nbconvert
+def test_a_kept_notebook_shows_no_secret(
+    store: RunStore, definition: Any, tmp_path: Path, nbconvert: str
+) -> None:
+    sources = [
+        "import os; secret = os.environ['SECRET']",
+        "print(secret)",
+        "secret",
+        "raise ValueError(secret)",
+    ]
+    cell = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    whole = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}}
+    data = definition("")
+    (tmp_path / "source" / "train.ipynb").write_text(
+        json.dumps({**whole, "cells": [{**cell, "source": source} for source in sources]})
+    )
+    python = {"user_managed_dependencies": True, "interpreter_path": nbconvert}
+    more = {"entry_script": "train.ipynb", "environment_definition": {"name": "nb", "python": python}}
+    run = run_of(store, {**data, **more})
+    kept = json.loads(store.files.read(f"{layout.outputs(run.id)}/train.ipynb"))
+
+    assert kept["cells"][2]["outputs"][0]["text"] == ["***\n"]
+    assert "ValueError: ***" in run.get_details()["error"]["error"]["message"]
+    assert shown_in(folder_of(store), SECRET, KEY, TOKEN) == []
 
 
 @pytest.mark.mpi
@@ -236,7 +263,8 @@ def test_short_values_and_numbers_of_metrics_are_left_as_they_are(store: RunStor
         "print('abc 123456')\n"
     )
     secrets = {name: f"variable:{name}" for name in values}
-    run = run_of(store, definition(code, secrets=secrets), source)
+    with pytest.warns(UserWarning, match=r"secrets\.SHORT has fewer than 5 characters, so it isn't hidden"):
+        run = run_of(store, definition(code, secrets=secrets), source)
 
     assert run.get_metrics() == {"n": 123456, "text": "pin ***"}
     assert [line.text for line in run.logs()] == ["abc ***"]

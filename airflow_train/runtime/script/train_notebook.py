@@ -29,6 +29,7 @@ def main(path: str, arguments: List[str]) -> int:
         _explain(notebook, path)
         return 1
     finally:
+        _hide_secrets(notebook)
         os.makedirs("outputs", exist_ok=True)
         with open(os.path.join("outputs", os.path.basename(path)), "w", encoding="utf-8") as file:
             nbformat.write(notebook, file)
@@ -55,6 +56,16 @@ def _executor() -> Any:
                 _echo(cell)
 
     return Talking
+
+
+def _hide_secrets(notebook: Any) -> None:
+    """What cells have printed is kept like a log, so it shows no secret either."""
+    redactor = import_module("train_redaction").of_script(os.environ)
+    if redactor is not None:
+        for output in [output for cell in notebook.cells for output in cell.get("outputs", ())]:
+            for part in ("text", "data", "evalue", "traceback"):
+                if part in output:
+                    output[part] = redactor.plain(output[part])
 
 
 def _echo(cell: Any) -> None:

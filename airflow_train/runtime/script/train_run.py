@@ -388,12 +388,11 @@ def without_secrets(value: Any, what: str = "") -> Any:
 
 
 def _hide_secrets(environ: Mapping[str, str]) -> None:
-    names = environ.get("AIRFLOW_TRAIN_SECRETS")
-    if names and not _secrets:
-        from train_redaction import Redactor  # lies beside this file, as `targets/bundle.py` packs them
+    if environ.get("AIRFLOW_TRAIN_SECRETS") and not _secrets:
+        from train_redaction import of_script  # lies beside this file, as `targets/bundle.py` packs them
 
-        redactor = Redactor([environ[name] for name in names.split(",") if name in environ])
-        if redactor:
+        redactor = of_script(environ)
+        if redactor is not None:
             _secrets["redactor"] = redactor
 
 
