@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_train.cli import codes, describe, load, screen, secrets, watch
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle import submit as submitting
+from airflow_train.lifecycle.warned import warnings
 from airflow_train.runs import ids
 from airflow_train.runs.times import duration
 from airflow_train.store import snapshots
@@ -76,6 +77,8 @@ def _sum_up(store: RunStore, view: observe.View) -> None:
     ):
         if value:
             screen.say(f"{name.ljust(7)}  {value}")
+    for warning in warnings(store, view.record):
+        screen.warn(f"{warning['source']}: {warning['message']}")
 
 
 def dry_run(args: Namespace) -> int:

@@ -58,6 +58,16 @@ def test_a_run_tells_other_tasks_where_it_is_how_it_ended_and_what_it_measured(
     assert Path(result["logs_uri"], "std_log_process_0.txt").is_file()
 
 
+def test_a_model_that_was_not_registered_is_warned_of_in_the_task_log(
+    make_dag: Dag, run_dag: Run, script: Script, sources: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script((sources / "vanishing_model" / "train.py").read_text())
+    assert run_dag(make_dag(train())).state == "success"
+    said = "".join(capfd.readouterr())
+    assert "register_model: a model wasn't registered: " in said
+    assert "has no file or folder 'outputs/model'" in said
+
+
 def test_a_failed_script_is_tried_again_and_says_why(
     make_dag: Dag, run_dag: Run, script: Script, store: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -64,6 +64,16 @@ def test_show_has_the_keys_of_run_and_more(cli: Any, failed: str) -> None:
     assert "the data is bad" in people.out
 
 
+def test_a_model_that_was_not_registered_is_warned_of(cli: Any, define: Callable[..., str]) -> None:
+    answer = cli("run", define("vanishing_model"))
+    run_id = answer.err.split()[1]
+    (warning,) = cli("runs", "show", run_id, "--json").data["warnings"]
+
+    assert warning["source"] == "register_model"
+    assert warning["message"] in answer.err
+    assert warning["message"] in cli("runs", "show", run_id).out
+
+
 def test_show_names_the_present_phase_its_limit_and_all_that_have_been(
     cli: Any, define: Callable[..., str], trained: str
 ) -> None:
