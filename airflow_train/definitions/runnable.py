@@ -22,8 +22,8 @@ EXPERIMENT_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_\-]{0,254}"
 
 RESUME_DOC = (
     "Files to go on from: a run id (its outputs), `RUN/outputs/…`, a path beside the DAG or YAML file, or `previous` "
-    "for the outputs of the attempt before, if there is one. The script gets a copy as argument `--resume-from`; a "
-    "command or notebook only as variable `AZUREML_DATAREFERENCE_MODEL_LOCATION`."
+    "for the outputs of the attempt before, if there is one. The script gets a copy as argument `--resume-from`, a "
+    "command only as variable `AZUREML_DATAREFERENCE_MODEL_LOCATION`."
 )
 
 

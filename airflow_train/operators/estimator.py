@@ -28,7 +28,9 @@ class EstimatorOperator(BaseOperator):
     `train.output["run_id"]` names the run downstream.
 
     A retry takes over a run that is still alive, takes the result of one that has completed meanwhile, and starts anew
-    after one that failed. A cleared task trains again. Errors that only the author can mend aren't retried.
+    after one that failed: the script finds a copy of what that one left in `./outputs` (AIRFLOW_TRAIN_PREVIOUS_OUTPUTS,
+    `Run.previous_outputs`; with `resume_from: previous` as `--resume-from`). A cleared task trains anew. Errors
+    that only the author can mend aren't retried.
 
     :param estimator: a definition (`Estimator`, `PyTorch`, …), the path of a YAML file or plain data. Templated, values
         inside included. Relative paths start at the DAG file's folder; those in a YAML file at that file's.

@@ -191,7 +191,7 @@ class StoreWatch:
         elif time.monotonic() - watched.well > PATIENCE:
             self._give_up(watched, f"nobody has started run {watched.run_id}")
             return
-        words = f"{view.status} {view.record.reason}"
+        words = f"{view.status} {view.record.reason} {view.record.phases[-1].words()}"
         if words != watched.told or view.terminal:
             watched.told = words
             for queue in watched.queues:

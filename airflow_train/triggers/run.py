@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.tasks import compat, deferring, reconcile, store_watch
 
 #: Stops that are on their way. A trigger is cancelled again every second, so what it began must be held elsewhere.
@@ -86,7 +87,7 @@ class RunTrigger(BaseTrigger):
 
     async def _event(self) -> dict[str, Any]:
         run_id, uri = self._asked["run_id"], self._asked["store"]
-        late = None
+        late, narrator = None, Narrator()
         with store_watch.watching(uri, run_id, reconcile.tend) as news:
             while True:
                 try:
@@ -100,9 +101,10 @@ class RunTrigger(BaseTrigger):
                     return self._answer(None, late=late)
                 if isinstance(found, str):
                     return self._answer(None, late=late, trouble=found)
-                reason = f": {found.record.reason}" if found.record.reason else ""
-                self.log.info("Run %s is %s%s", run_id, found.status, reason)
+                for words in narrator.news(found):
+                    self.log.info("Run %s is %s", run_id, words)
                 if found.terminal:
+                    self.log.info("Run %s is %s: %s", run_id, found.status, found.record.reason)
                     return self._answer(found.status, late=late)
 
     def _left(self) -> float | None:
