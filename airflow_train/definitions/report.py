@@ -15,6 +15,8 @@ Path = tuple["str | int", ...]
 Lines = Mapping[Path, "int | str"]
 
 _END = 1 << 30
+#: After so many problems nobody reads on, and looking for more would take its time.
+MOST = 100
 
 
 class Report:
@@ -46,10 +48,16 @@ class Report:
         self._failed: set[Path] = set()
 
     def problem(self, path: Path, sentence: str) -> None:
-        """Remember one sentence about the value at `path`."""
+        """Remember one sentence about the value at `path`.
+
+        :raises DefinitionError: there are too many by now.
+        """
         line = self._line(path)
         self._problems.append((_order(line), f"{self._place(line)}: {self.spelled(sentence)}"))
         self._failed.update(path[:length] for length in range(1, len(path) + 1))
+        if len(self._problems) >= MOST:
+            sentence = f"{self.where}: reading stopped after {MOST} problems; mend these first."
+            raise DefinitionError([*self._sorted(), sentence])
 
     def add(self, path: Path, sentences: Iterable[str]) -> None:
         """Remember sentences about the value at `path` that name their place themselves."""
@@ -76,8 +84,11 @@ class Report:
         for category, sentence in self._notes if self.warn else ():
             warnings.warn(printable(sentence), category, stacklevel=stacklevel + 1)
         if self._problems:
-            ordered = sorted(self._problems, key=lambda found: found[0])
-            raise DefinitionError(dict.fromkeys(sentence for _, sentence in ordered))
+            raise DefinitionError(self._sorted())
+
+    def _sorted(self) -> list[str]:
+        ordered = sorted(self._problems, key=lambda found: found[0])
+        return list(dict.fromkeys(sentence for _, sentence in ordered))
 
     def _line(self, path: Path) -> int | str | None:
         for length in range(len(path), -1, -1):

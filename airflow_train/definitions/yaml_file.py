@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from airflow_train.definitions.report import MOST
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.text_file import text_of_file
 from airflow_train.definitions.values import (
@@ -102,6 +103,8 @@ class _Reader:
             if key == "<<" and not event.style:
                 merged |= self._merged(value, line)
             elif key in said:
+                if len(self.duplicates) >= MOST:
+                    continue
                 sentence = f"{key} stands here and in line {first[key]}; keep one of them."
                 again = (*path, f"{key}, again in line {line}")
                 self.lines[again] = line

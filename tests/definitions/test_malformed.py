@@ -267,3 +267,16 @@ def test_a_key_that_stands_three_times_is_said_for_each_line(tmp_path: Path) -> 
     file = tmp_path / "estimator.yaml"
     file.write_text(f"{HEAD}gpu: 1\ngpu: 2\ngpu: 3\n")
     assert [one.split(": ")[0] for one in sentences(file)] == [f"{file}:5", f"{file}:6"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["".join(f"nod_{n}: 1\n" for n in range(20_000)), "tags:\n" + "  a: b\n" * 20_000],
+    ids=["unknown names", "one name"],
+)
+def test_reading_stops_after_a_hundred_problems(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "estimator.yaml"
+    file.write_text(f"{HEAD}{text}\nnode_count: 0\n")
+    said = sentences(file)
+    assert len(said) == 101
+    assert said[-1] == f"{file}: reading stopped after 100 problems; mend these first."
