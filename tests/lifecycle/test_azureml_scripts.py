@@ -298,6 +298,20 @@ def test_a_script_can_tell_by_the_class_whether_there_is_a_run(lab: Lab, tmp_pat
     assert offline(tmp_path, "offline", tmp_path).splitlines() == ["True False True", "none"]
 
 
+def test_other_names_of_azure_ml_can_be_imported_and_say_that_they_are_not_there() -> None:
+    names = (
+        "from azureml.core.compute import AmlCompute; from azureml.core import Webservice, Image, LinkedService; "
+        "from azureml.data.dataset_consumption_config import DatasetConsumptionConfig; "
+        "from azureml.core.model import InferenceConfig; from azureml.core import run, VERSION; "
+        "from azureml.exceptions import ComputeTargetException; "
+    )
+    assert asked(
+        f"{names}print(AmlCompute.__name__, run.Run.__name__, issubclass(ComputeTargetException, ValueError))"
+    ) == ("AmlCompute Run True")
+    assert "AmlCompute() isn't there: this script runs in airflow-train" in asked(f"{names}AmlCompute()")
+    assert "cannot import name 'nothing'" in asked("from azureml.core.compute import nothing")
+
+
 def test_a_script_can_stop_its_run(lab: Lab) -> None:
     view = lab.run(
         "from azureml.core import Run\nRun.get_context().create_children(1)[0].parent.cancel()\ntime.sleep(60)"

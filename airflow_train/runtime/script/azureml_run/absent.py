@@ -49,6 +49,16 @@ def absent(name: str, mend: str = Absent.mend) -> Any:
     return Absent(name, (), {"mend": mend, "__doc__": f"Isn't there: {mend}."})
 
 
+def other_names(name: str) -> Any:
+    """As `__getattr__` of a module: what scripts import and seldom use in a run can be imported.
+
+    :raises AttributeError: it isn't written as a class is.
+    """
+    if not name[:1].isupper():
+        raise AttributeError(f"{name} isn't there: this script runs in airflow-train, without Azure ML")
+    return absent(name)
+
+
 class Workspace(metaclass=Absent):
     """What `run.experiment.workspace` gives: secrets are there, nothing else."""
 

@@ -15,6 +15,7 @@ from azureml_run.absent import (
     Webservice,
     Workspace,
 )
+from azureml_run.absent import other_names as __getattr__  # noqa: F401 - PEP 562
 from azureml_run.run import Experiment, Run
 
 __all__ = [

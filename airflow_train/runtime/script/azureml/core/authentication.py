@@ -8,6 +8,7 @@ from azureml_run.absent import (
     MsiAuthentication,
     ServicePrincipalAuthentication,
 )
+from azureml_run.absent import other_names as __getattr__  # noqa: F401 - PEP 562
 
 __all__ = [
     "AzureCliAuthentication",
