@@ -162,7 +162,6 @@ class Node:
             self.phases.enter("meet", "waiting for %d ranks to start" % count)
         else:
             self._enter_run()
-        self.progress.begin()
         self.usage.begin()
         with ports.free(self.launch["ports"]) as numbers:
             pass  # given back now, for the script to take
@@ -170,6 +169,7 @@ class Node:
 
     def _enter_run(self) -> None:
         self.phases.enter("run", self.memory.not_held)
+        self.progress.begin()
 
     def _watch(self) -> None:
         next_look = 0.0
@@ -205,7 +205,9 @@ class Node:
         elif self.phases.name == "meet" and self.phases.passed():
             met = "%d of %d ranks had started" % (parts.started(self.launch), len(self.launch["ranks"]))
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
-        elif self._stopping is None and self.progress.missing(self.mirror.copied):
+        elif (
+            self._stopping is None and self.phases.name == "run" and self.progress.missing(self.mirror.copied)
+        ):
             self._stop_hanging()
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.ranks.tell(b"K")

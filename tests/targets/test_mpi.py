@@ -256,6 +256,14 @@ def test_an_mpirun_whose_ranks_never_start_meets_the_limit_of_that_phase(
     assert "0 of 4 ranks had started" in said["message"]
 
 
+def test_ranks_that_start_late_are_not_taken_for_hanging_ones(
+    lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
+) -> None:
+    stand_in('[ "$1" = --version ] && exec $mpirun --version\nsleep 4\nexec $mpirun "$@"')
+
+    assert lab.run("print('here')", **job, no_progress_timeout=3).status == "Completed"
+
+
 @pytest.mark.parametrize("version", ["HYDRA build details:", "mpirun (Open MPI) 3.1.2", ""])
 def test_another_mpi_is_refused_at_submit_with_the_mend(
     lab: Lab, stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str
