@@ -75,7 +75,7 @@ def readable(estimator: Any, base: Path | None) -> Any:
         text = yaml.safe_dump(safe, sort_keys=False, allow_unicode=True, width=100)
     except (TrainError, TypeError, ValueError, yaml.YAMLError):
         return estimator
-    return Readable(text, estimator)
+    return Readable(text.rstrip("\n"), estimator)
 
 
 def _content(estimator: Any, base: Path | None) -> dict[str, Any]:
