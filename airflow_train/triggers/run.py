@@ -88,7 +88,9 @@ class RunTrigger(BaseTrigger):
     async def _event(self) -> dict[str, Any]:
         run_id, uri = self._asked["run_id"], self._asked["store"]
         late, narrator = None, Narrator()
-        with store_watch.watching(uri, run_id, reconcile.tend) as news:
+        # `dag.test()` runs triggers without a task instance, and can't be asked from another thread
+        tend = reconcile.tend if self.task_instance is not None else None
+        with store_watch.watching(uri, run_id, tend) as news:
             while True:
                 try:
                     async with asyncio.timeout(None if late else self._left()):
