@@ -59,10 +59,10 @@ class _EstimatorDecoratedOperator(DecoratedOperator, EstimatorOperator):
         """Ask the function, then train; returns what `EstimatorOperator` does."""
         from pathlib import Path
 
-        from airflow_train.tasks import plain
+        from airflow_train.tasks import compat, plain
         from airflow_train.tasks.failures import translated
 
-        asked = self.determine_kwargs({**context, **self.op_kwargs})
+        asked = compat.asked_for(self.python_callable, self.op_args, {**context, **self.op_kwargs})
         said = self.python_callable(*self.op_args, **asked)
         with translated():
             base = plain.folder_of(context["dag"]) or Path.cwd()

@@ -39,6 +39,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
+    "asked_for",
     "base_url",
     "default_deferrable",
     "is_missing",
@@ -60,6 +61,16 @@ def default_deferrable() -> bool:
 def base_url() -> str:
     """`[api] base_url`: where people reach Airflow."""
     return str(conf.get("api", "base_url", fallback="") or "")
+
+
+def asked_for(function: Callable[..., Any], args: Any, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a task's arguments and context a decorated function has parameters for."""
+    try:
+        from airflow.sdk.bases.decorator import determine_kwargs
+    except ImportError:  # 3.1
+        from airflow.utils.operator_helpers import determine_kwargs  # type: ignore[attr-defined]
+    found: Mapping[str, Any] = determine_kwargs(function, args, known)
+    return found
 
 
 def unmapped(operator: object) -> bool:

@@ -16,11 +16,13 @@ Dag = Callable[..., Any]
 Run = Callable[..., Any]
 Script = Callable[..., str]
 
+#: Goes on when a trigger watches it.
 LOGS = """
-    import time
+    import pathlib, time
     from train_run import Run
     print("hello from the script")
-    time.sleep(1)
+    while not pathlib.Path("GO").exists():
+        time.sleep(0.02)
     Run.get_context().log("loss", 0.5)
 """
 DATA = {"type": "Estimator", "source_directory": "code", "entry_script": "train.py", "grace_seconds": 1}
@@ -51,7 +53,13 @@ def detached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def deferrals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def logs(script: Script, tmp_path: Path) -> str:
+    """A script that goes on when a trigger watches it, and logs a metric."""
+    return script(LOGS.replace("GO", str(tmp_path / "go")))
+
+
+@pytest.fixture(autouse=True)
+def deferrals(airflow_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
     """Events of all triggers that ran."""
     from airflow_train.triggers.run import RunTrigger
 
@@ -59,6 +67,7 @@ def deferrals(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     original = RunTrigger._event
 
     async def heard(self: RunTrigger) -> dict[str, Any]:
+        (tmp_path / "go").touch()
         event = await original(self)
         events.append(event)
         return event
@@ -75,14 +84,13 @@ def train(more: str = "") -> str:
 
 
 def test_a_deferred_operator_ends_as_one_that_waits_in_its_worker(
-    make_dag: Dag, run_dag: Run, script: Script, store: Any, detached: str, deferrals: list[Any],
+    make_dag: Dag, run_dag: Run, logs: str, store: Any, detached: str, deferrals: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     from airflow_train.tasks import live_log
 
     lines: list[str] = []
     monkeypatch.setattr(live_log, "_to_task_log", lambda _, text, __: lines.append(text))
-    script(LOGS)
     outcome = run_dag(make_dag(train()))
     assert outcome.states() == {"train": "success"}
     assert [event["status"] for event in deferrals] == ["Completed"]
@@ -96,7 +104,7 @@ def test_a_deferred_operator_ends_as_one_that_waits_in_its_worker(
 def test_a_deferred_operator_fails_with_the_runs_own_words_and_is_tried_again(
     make_dag: Dag, run_dag: Run, script: Script, store: Any, detached: str, deferrals: list[Any]
 ) -> None:
-    script("import time; time.sleep(0.5); raise ValueError('bad weather')")
+    script("import time; time.sleep(2); raise ValueError('bad weather')")
     outcome = run_dag(make_dag(train("retries=1")))
     assert outcome.state == "failed"
     assert outcome.task("train").try_number == 2
@@ -105,11 +113,10 @@ def test_a_deferred_operator_fails_with_the_runs_own_words_and_is_tried_again(
 
 
 def test_the_configured_default_defers_where_the_target_can(
-    make_dag: Dag, run_dag: Run, script: Script, store: Any, detached: str, deferrals: list[Any],
+    make_dag: Dag, run_dag: Run, logs: str, store: Any, detached: str, deferrals: list[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
-    script(LOGS)
     assert run_dag(make_dag(train().replace("deferrable=True, ", ""))).state == "success"
     assert len(deferrals) == 1
 
@@ -135,9 +142,8 @@ def test_execution_timeout_ends_the_run_of_a_deferred_operator(
 
 
 def test_a_deferred_sensor_waits_for_a_run_on_any_target_and_owns_it(
-    make_dag: Dag, run_dag: Run, script: Script, store: Any, deferrals: list[Any]
+    make_dag: Dag, run_dag: Run, logs: str, store: Any, deferrals: list[Any]
 ) -> None:
-    script(LOGS)
     outcome = run_dag(make_dag(SUBMIT + SENSOR.format(more="")))
     assert outcome.states() == {"train": "success", "wait": "success"}
     found = outcome.xcom("wait")
@@ -163,7 +169,7 @@ def test_the_timeout_of_a_sensor_ends_the_run_it_owns(
 
 
 def test_what_a_triggerer_cannot_read_is_watched_by_the_worker(
-    make_dag: Dag, run_dag: Run, script: Script, store: Any, monkeypatch: pytest.MonkeyPatch
+    make_dag: Dag, run_dag: Run, logs: str, store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the triggerer is another machine, on which the store's folder isn't."""
     from airflow_train.exceptions import StoreError
@@ -175,7 +181,6 @@ def test_what_a_triggerer_cannot_read_is_watched_by_the_worker(
     monkeypatch.setattr(store_watch, "open_store", elsewhere)
     monkeypatch.setattr(store_watch, "PATIENCE", 0.1)
     monkeypatch.setattr(store_watch, "LOOK_EVERY", 0.2)
-    script(LOGS)
     outcome = run_dag(make_dag(SUBMIT + SENSOR.format(more="poke_interval=0.1")))
     assert outcome.state == "success"
     assert outcome.xcom("wait", "run_id") == outcome.xcom("train", "run_id")
@@ -282,7 +287,7 @@ def test_a_run_whose_task_has_ended_without_it_is_found_and_stopped_by_the_next_
     orphan(make_dag, run_dag, monkeypatch, "on_kill='leave'")
     orphan(make_dag, run_dag, monkeypatch, "do_xcom_push=False")
     unknown, left, lost = store.list_runs(experiment="lost")
-    script(LOGS, "code")
+    script("print('hello')", "code")
     run_dag(make_dag(SUBMIT + SENSOR.format(more="")))
     assert wait(store, lost.run_id, timeout=30).status == "Canceled"
     assert "has ended (failed) without it" in store.record(lost.run_id).cancel["reason"]
