@@ -79,6 +79,8 @@ PREVIOUS_OUTPUTS = "AIRFLOW_TRAIN_PREVIOUS_OUTPUTS"
 RESUME = "AZUREML_DATAREFERENCE_MODEL_LOCATION"
 #: `<signal>:<folder>`: which signal makes a Python of this rank write its stacks, and where to.
 STACKS = "AIRFLOW_TRAIN_STACKS"
+#: Set where `script/train_mpi.py` watches over every Python of a rank, as it doesn't start the script itself.
+WATCHED = "AIRFLOW_TRAIN_WATCHED"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"

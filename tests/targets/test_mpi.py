@@ -82,7 +82,10 @@ def test_a_command_of_its_own_runs_as_every_rank(lab: Lab, job: dict[str, Any]) 
     assert [lab.lines(view.record.run_id, rank) for rank in range(4)] == [[f"rank {n}"] for n in range(4)]
 
 
-def test_ranks_that_mpi_has_not_brought_together_have_failed(lab: Lab, job: dict[str, Any]) -> None:
+@pytest.mark.parametrize("command", [None, "python3 -u train.py"])
+def test_ranks_that_mpi_has_not_brought_together_have_failed(
+    lab: Lab, job: dict[str, Any], command: str | None
+) -> None:
     """As with an mpi4py of another MPI than mpirun's: every rank is alone, and does everything."""
     alone = """
 os.environ["TMPDIR"] = os.environ["OMPI_MCA_btl_vader_backing_directory"]
@@ -90,10 +93,17 @@ for name in list(os.environ):
     if name.startswith(("PMIX_", "OMPI_", "PRTE_")) and not name.endswith(("_directory", "_base")):
         del os.environ[name]
 """
-    said = verdict(lab, lab.run(alone + MEET, **job))
+    said = verdict(lab, lab.run(alone + MEET, **job, command=command))
 
     assert (said["status"], said["exit_code"]) == ("Failed", 1)
     assert "mpirun started 4 ranks, but for this one's MPI the world has 1" in said["last_lines"][-1]
+
+
+def test_a_rank_that_fails_in_a_command_of_its_own_is_named_too(lab: Lab, job: dict[str, Any]) -> None:
+    code = f"{MEET}if world.rank == 2: raise ValueError('no data')\n{WAIT}"
+    said = verdict(lab, lab.run(code, **job, command=["python3", "train.py"], entry_script=None))
+
+    assert (said["rank"], said["exception"]["message"]) == (2, "no data")
 
 
 # ---------------------------------------------------------------------- failures

@@ -3,6 +3,9 @@
 mpi4py ends MPI when Python ends, and that waits for all other ranks. One that has failed would wait for ranks that wait
 for it, and nobody would ever hear of the failure. Here a rank that has failed ends at once; and one whose MPI has never
 met the others, because it isn't the MPI of that mpirun, has failed.
+
+Python that an author's own command starts is watched over too, by `on_start/sitecustomize.py`. There an exception ends
+the rank; that `sys.exit(3)` was called nobody can see before MPI waits.
 """
 
 from __future__ import annotations
@@ -43,8 +46,32 @@ def main() -> None:
     _check_world()
 
 
+def watch_over() -> None:
+    """Do what can be done for a script that this module didn't start."""
+    show = sys.excepthook
+
+    def show_and_leave(kind: Any, error: Any, trace: Any) -> None:
+        show(kind, error, trace)
+        _leave_mpi(1)
+
+    sys.excepthook = show_and_leave
+    atexit.register(_leave_if_alone)  # the first, which runs last
+
+
+def _leave_if_alone() -> None:
+    if _is_alone():
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(1)
+
+
 def _check_world() -> None:
-    """Fail when MPI knows another number of ranks than mpirun."""
+    if _is_alone():
+        _leave_mpi(1)
+
+
+def _is_alone() -> bool:
+    """Does MPI know another number of ranks than mpirun?"""
     if _mpi_runs():
         size = sys.modules["mpi4py.MPI"].COMM_WORLD.Get_size()
         if _PLANNED is not None and str(size) != _PLANNED:
@@ -53,7 +80,8 @@ def _check_world() -> None:
                 " than mpirun; install one that fits" % (_PLANNED, size),
                 file=sys.stderr,
             )
-            _leave_mpi(1)
+            return True
+    return False
 
 
 def _said(code: Any) -> int:

@@ -87,7 +87,13 @@ def build(spec: RunSpec, places: Places) -> LocalPlan:
 
 def _on_start(spec: RunSpec, places: Places) -> list[str]:
     """Folder of what every Python of a rank imports first."""
-    return [os.path.join(places.script, "on_start")] if spec.job.get("no_progress_timeout") else []
+    needed = spec.job.get("no_progress_timeout") or _watched(spec)
+    return [os.path.join(places.script, "on_start")] if needed else []
+
+
+def _watched(spec: RunSpec) -> bool:
+    """Does MPI run in a Python that the author's own command starts?"""
+    return _kind(spec) == "mpi" and spec.job["command"] is not None
 
 
 def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
@@ -161,6 +167,8 @@ def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
     ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, _VARIABLES.get(kind, _none))
     for one in ranks:
         one["environment"][protocol.RANK] = str(one["rank"])
+        if _watched(spec):
+            one["environment"][protocol.WATCHED] = "1"
         if spec.job.get("no_progress_timeout"):
             folder = os.path.join(
                 run_folder, protocol.node_folder(0), protocol.STACKS_FOLDER, str(one["rank"])

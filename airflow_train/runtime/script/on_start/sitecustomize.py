@@ -1,4 +1,7 @@
-"""What every Python of a rank does first where a run has a `no_progress_timeout`: be ready to show its stacks.
+"""What every Python of a rank does first where its run has a use for it.
+
+With a `no_progress_timeout` it gets ready to show its stacks; as part of an author's own command under MPI it is
+watched over (`train_mpi.py`).
 
 faulthandler answers a signal from C, without the lock of the interpreter, so that a script which waits in a library
 shows its stacks too. The signal is a real-time one that nobody uses, and the answer goes into a file of this process,
@@ -59,5 +62,9 @@ if os.environ.get("AIRFLOW_TRAIN_STACKS"):
         _get_ready(os.environ["AIRFLOW_TRAIN_STACKS"])
     except (OSError, ValueError, RuntimeError, ImportError):
         pass  # the supervisor will say that this process could not be asked
+if os.environ.get("AIRFLOW_TRAIN_WATCHED"):
+    import train_mpi
+
+    train_mpi.watch_over()
 if __name__ == "sitecustomize":
     _import_next()
