@@ -34,8 +34,8 @@ def _live_run(store: RunStore, number: int) -> str:
     spec = RunSpec(run_id, "idle", protocol.timestamp(), {}, job, target, {"id": "none"}, {}, {}, {})
     store.create(spec)
     store.add_owner(run_id, f"owner-{number}")
-    for status in ("Starting", "Preparing", "Running"):
-        store.add_event(run_id, status, "", "benchmark")
+    for phase in ("start", "stage", "run"):
+        store.add_event(run_id, phase, "", "benchmark")
     who = {**protocol.identity(), "at": protocol.timestamp()}
     store.take_claim(run_id, who)
     store.files.create_json(

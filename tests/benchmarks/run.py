@@ -43,7 +43,6 @@ BUDGETS = (
     Budget("EstimatorOperator over a bare subprocess task", "estimator_operator", "added_seconds", 0.15, "s"),
     Budget("200 idle deferred runs in a triggerer, of one core", "deferred_runs", "percent", 5, "%"),
     Budget("snapshot of 10 000 files over a bare walk", "snapshot", "times_the_walk", 3, "×"),
-    Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
     Budget("a million points, Run.get_metrics", "million_points", "read_seconds", 1, "s"),
     Budget("a million points, airflow-train runs metrics", "million_points", "command_seconds", 1, "s"),
     Budget("a million points, the same with --json", "million_points", "command_json_seconds", 1, "s"),
@@ -57,6 +56,8 @@ BUDGETS = (
     Budget("100 000 log lines/s: lines in the task log", "log_lines", "task_log_lines", 10_000),
     Budget("100 000 log lines/s: node process, PSS", "log_lines", "node_pss_mb", 25, "MB"),
     Budget("100 000 log lines/s: rank wrapper, PSS", "log_lines", "wrapper_pss_mb", 15, "MB"),
+    # last: what it made is removed behind our back
+    Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
 )
 
 
