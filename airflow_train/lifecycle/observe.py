@@ -22,6 +22,7 @@ from airflow_train.targets.base import Observation, Target
 #: A run that nobody has claimed for this long is started (again), this often at most; seconds.
 START_AFTER = 2.0
 START_TRIES = 3
+NEVER_BEGAN = "The run could not be started: %s before it began."
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Watcher:
         :param may_start: start the run when whoever submitted it died before that.
         :raises RunNotFound: there is no such run.
         """
+        ended = False
         while True:
             record = self.store.record(self.run_id)
             if record.verdict is not None:
@@ -66,8 +68,9 @@ class Watcher:
             age, watched = self._heard(record)
             overdue = record.phases[-1].overdue(protocol.timestamp())
             step = next_step(record, seen, age, watched, overdue)
-            if not self._take(step, record, seen, may_start):
+            if (step is Step.END and ended) or not self._take(step, record, seen, may_start):
                 return View(record, shown_status(record, seen, age), overdue)
+            ended = step is Step.END  # once: another user's supervisor can't be ended by this one
 
     def _heard(self, record: RunRecord) -> tuple[float, float]:
         """Seconds since the last sign of life by the clocks, and since this process saw it first."""
@@ -93,6 +96,9 @@ class Watcher:
         if step is Step.CANCEL_UNSTARTED:
             if self.store.take_claim(self.run_id, _identity()):
                 self._judge(record, None)
+            return True
+        if step is Step.JUDGE_UNSTARTED:
+            self._judge_unstarted(record)
             return True
         if step is Step.JUDGE:
             successor = record.report is not None and record.report["by"] == protocol.SUCCESSOR
@@ -125,14 +131,11 @@ class Watcher:
                 return self._leave(record)
             self._tries += 1
             if record.phases[-1].overdue(protocol.timestamp()):
-                self.store.add_event(self.run_id, "start", "handing over again", "looker")
+                self.store.add_event(self.run_id, "start", "handing over again", protocol.LOOKER)
             targets.get(record.spec.target).submit(record.spec, self.store, found)
             return True
         if self.store.take_claim(self.run_id, _identity()):
-            message = (
-                f"The run could not be started: its supervisor ended {START_TRIES} times before it began."
-            )
-            self.store.decide(record, Verdict("Failed", "infrastructure", message, at=protocol.timestamp()))
+            self._decide(record, "infrastructure", NEVER_BEGAN % f"its supervisor ended {START_TRIES} times")
         return True
 
     def _read_secrets(self, record: RunRecord) -> dict[str, str] | None:
@@ -147,16 +150,27 @@ class Watcher:
         """Leave the start of a run to somebody who can read its secrets and say why, for as long as it may take."""
         reason = f"waits for a process that can read its secrets: {self._unread}"
         if not any(event["reason"] == reason for event in record.events):
-            self.store.add_event(self.run_id, "start", reason, "looker")
+            self.store.add_event(self.run_id, "start", reason, protocol.LOOKER)
         elif record.phases[-1].overdue(protocol.timestamp()):
             return self._give_up_starting(record)
         return False
 
     def _give_up_starting(self, record: RunRecord) -> bool:
         if self.store.take_claim(self.run_id, _identity()):
-            message = record.phases[-1].too_long()
-            self.store.decide(record, Verdict("Failed", "phase_limit", message, at=protocol.timestamp()))
+            self._decide(record, "phase_limit", record.phases[-1].too_long())
         return True
+
+    def _judge_unstarted(self, record: RunRecord) -> None:
+        """Say what somebody was about to say who took the run so that nobody starts it, and died."""
+        if record.cancel is not None:
+            self._judge(record, None)
+        elif record.phases[-1].overdue(protocol.timestamp()):
+            self._decide(record, "phase_limit", record.phases[-1].too_long())
+        else:
+            self._decide(record, "infrastructure", NEVER_BEGAN % "whoever gave it up was killed")
+
+    def _decide(self, record: RunRecord, reason: str, message: str) -> None:
+        self.store.decide(record, Verdict("Failed", reason, message, at=protocol.timestamp()))
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
         targets.get(record.spec.target).sweep(record, self.store)
@@ -178,7 +192,7 @@ class Watcher:
 
 
 def _identity() -> dict[str, Any]:
-    return {**protocol.identity(), "at": protocol.timestamp()}
+    return {**protocol.identity(), "at": protocol.timestamp(), "by": protocol.LOOKER}
 
 
 def _unheard(record: RunRecord) -> str:

@@ -16,6 +16,7 @@ class Step(Enum):
     DONE = "the verdict is there"
     START = "nobody has started it"
     CANCEL_UNSTARTED = "cancelled before anybody started it"
+    JUDGE_UNSTARTED = "somebody took it so that nobody starts it, and has not said how it ended"
     WAIT = "somebody is at it"
     COLLECT = "the supervisor died: bring home what is there"
     JUDGE = "nothing lives any more"
@@ -41,6 +42,9 @@ def next_step(
         return Step.NOT_STARTED if overdue else Step.START
     if record.report is not None:
         return Step.JUDGE
+    if record.claim.get("by") == protocol.LOOKER:  # not a supervisor: nothing to collect, nothing to end
+        gone = seen.supervisor is False or silent(age, watched)
+        return Step.JUDGE_UNSTARTED if gone else Step.WAIT
     if seen.supervisor is True or seen.ranks is True:
         # a supervisor that does its work keeps the limits itself
         return Step.END if overdue and silent(age, watched) else Step.WAIT

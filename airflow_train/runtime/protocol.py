@@ -14,7 +14,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          starts the rank wrappers, or null when the supervisor does; `retry` is null or {"times",
                          "terminal_exit_codes"}: a script that fails is started again by its wrapper
                          `checkpoints` are copied for the script to read: [{"source", "target"}]
-    node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once
+    node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once. Somebody who
+                         gives up a run that never began takes it too, and adds "by": `LOOKER`
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
     node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
                          hanging, ended ranks before their time
@@ -26,8 +27,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
                          "last_lines", "exception", "memory"}; `memory` is null where no limit holds, else
-                         {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank; did its
-                         node meet the limit?
+                         {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank, killed ones
+                         of its last try; did its node meet the limit?
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it
@@ -153,6 +154,9 @@ PORT_PLACEHOLDER = "@PORT%d@"
 #: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does.
 SESSION_PLACEHOLDER = "@SESSION@"
 
+
+#: `by` of a claim, or of an event, of somebody who only looks at a run.
+LOOKER = "looker"
 
 #: Digits of the length before what `packed` makes, hexadecimal.
 LENGTH_DIGITS = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from airflow_train.lifecycle.run import Run
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
+from airflow_train.targets.local.target import LocalTarget
 from tests.targets.lab import Lab, processes_of, until
 
 TWO = {"distribution": {"type": "pytorch"}, "process_count_per_node": 2}
@@ -159,3 +161,39 @@ def test_handing_over_has_a_limit_and_whoever_may_starts_the_run_instead(lab: La
     )
     assert lab.wait(started.run_id).status == "Completed"
     assert processes_of(given_up.run_id) == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("state", ["silent", "killed"])
+def test_a_looker_that_took_a_run_and_says_no_more_is_spared_and_relieved(lab: Lab, state: str) -> None:
+    """Whoever gives up a run that never began takes its claim: a worker or a notebook, which nobody may end."""
+    spec = limited(lab, "mark('ran')", {"start": 0.1})
+    lab.store.create(spec)
+    with subprocess.Popen(["sleep", "1000"]) as looker:
+        who = {**protocol.identity(looker.pid), "at": protocol.timestamp(), "by": protocol.LOOKER}
+        lab.store.take_claim(spec.run_id, who)
+        if state == "killed":
+            looker.kill()
+        until(lambda: lab.store.record(spec.run_id).phases[-1].overdue(protocol.timestamp()))
+        verdict = lab.wait(spec.run_id).record.verdict or {}
+        spared = looker.poll() is None
+        looker.kill()
+
+    assert spared or state == "killed"
+    assert verdict["reason"] == "phase_limit"
+    assert verdict["message"].endswith("so the run was ended. Raise [train] start_limit if it needs longer.")
+    assert lab.marks(spec.run_id) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_hanging_supervisor_of_another_user_holds_nobody_up(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = hanging_in_stage(lab)
+    lab.submit(spec)
+    lab.supervisor(spec.run_id)
+    watcher, ends = observe.Watcher(lab.store, spec.run_id), []
+    monkeypatch.setattr(LocalTarget, "end", lambda self, record, store: ends.append(record.run_id))
+    until(lambda: watcher.look().overdue and ends)
+
+    assert watcher.look().status == "Preparing"

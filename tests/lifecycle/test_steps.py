@@ -15,6 +15,7 @@ from airflow_train.targets.base import Observation
 
 SPEC = RunSpec("r", "e", "", {}, asdict(Job("Estimator", ".")), {}, {})
 CLAIM, CANCEL, REPORT, VERDICT = {"host": "h"}, {"by": "me"}, {"by": "supervisor"}, {"status": "Failed"}
+LOOKER = {"host": "h", "by": "looker"}
 UNSEEN = Observation(None, None)
 OLD = {"age": 40.0, "watched": 12.0}
 
@@ -30,6 +31,11 @@ OLD = {"age": 40.0, "watched": 12.0}
         ({"claim": CLAIM}, Observation(False, True), {}, Step.WAIT),
         ({"claim": CLAIM}, Observation(False, False), {}, Step.COLLECT),
         ({"claim": CLAIM}, Observation(False, None), {}, Step.COLLECT),
+        # not a supervisor but somebody who gave up a run that never began
+        ({"claim": LOOKER}, Observation(True, None), {}, Step.WAIT),
+        ({"claim": LOOKER}, Observation(True, None), {**OLD, "overdue": True}, Step.JUDGE_UNSTARTED),
+        ({"claim": LOOKER, "cancel": CANCEL}, Observation(False, None), {}, Step.JUDGE_UNSTARTED),
+        ({"claim": LOOKER}, UNSEEN, {}, Step.WAIT),
         # a report ends everything, even while its writer is still on its way out
         ({"claim": CLAIM, "report": REPORT}, Observation(True, False), {}, Step.JUDGE),
         ({"claim": CLAIM, "report": REPORT}, UNSEEN, OLD, Step.JUDGE),
@@ -45,7 +51,7 @@ OLD = {"age": 40.0, "watched": 12.0}
     ],
 )
 def test_the_next_step(
-    documents: dict[str, Any], seen: Observation, times: dict[str, float], step: Step
+    documents: dict[str, Any], seen: Observation, times: dict[str, Any], step: Step
 ) -> None:
     record = RunRecord(SPEC, **documents)
 

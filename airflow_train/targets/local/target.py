@@ -147,9 +147,10 @@ class LocalTarget:
     def end(self, record: RunRecord, store: RunStore) -> None:
         """Kill the supervisor; its ranks end by themselves, those that don't are killed."""
         del store
-        engine.kill(record.claim or {})
+        supervisor = record.claim or {}
+        engine.kill(supervisor)
         processes = [dict(one[part]) for one in record.starts.values() for part in ("script", "wrapper")]
-        engine.wait_for_end(processes)
+        engine.wait_for_end([supervisor, *processes])
         for one in processes:
             engine.kill(one)
         engine.end_leftovers(record.run_id)
