@@ -205,10 +205,8 @@ class Node:
         elif self.phases.name == "meet" and self.phases.passed():
             met = "%d of %d ranks had started" % (parts.started(self.launch), len(self.launch["ranks"]))
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
-        elif (
-            self._stopping is None and self.phases.name == "run" and self.progress.missing(self.mirror.copied)
-        ):
-            self._stop_hanging()
+        elif self.phases.name == "run" and not self._kill_at and self.progress.missing(self.mirror.copied):
+            self._stop_hanging()  # ranks that were told to end have their grace
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.ranks.tell(b"K")
             self._kill_at = time.monotonic() + 2.0

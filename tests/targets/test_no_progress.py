@@ -238,3 +238,17 @@ def test_ranks_of_mpi_show_their_stacks_and_the_one_that_does_not_come_is_named(
     assert "world.Barrier()" in found["message"]
     assert "what this rank is doing" in log
     assert time.monotonic() - began < 30
+
+
+def test_a_server_that_was_sent_home_has_its_grace_although_it_is_quiet(lab: Lab) -> None:
+    servers = {"distribution": {"type": "tensorflow", "worker_count": 1, "parameter_server_count": 1}}
+    code = """
+    def leave(*_):
+        time.sleep(1.5)
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, leave)
+    while os.environ["AIRFLOW_TRAIN_RANK"] == "1": time.sleep(0.05)
+    """
+    view = lab.run(code, **servers, no_progress_timeout=0.7, grace_seconds=20)
+
+    assert view.status == "Completed"
