@@ -73,6 +73,8 @@ class Wrapper:
         self.usage: Any = None
         #: How often the script was started again, and the processes that it left behind, in all tries.
         self.retries = self.leftovers = 0
+        #: Processes that the kernel killed for want of memory in tries before this one.
+        self._starved_before = 0
         #: (time of `monotonic`, what is to be done then)
         self._due: list[tuple[float, Callable[[], None]]] = []
 
@@ -215,6 +217,9 @@ class Wrapper:
         status = self.status or 0
         signaled = os.WIFSIGNALED(status)
         how = "by signal %d" % os.WTERMSIG(status) if signaled else "with code %d" % os.WEXITSTATUS(status)
+        if (memory := self._memory()) is not None and memory["oom_kills"]:
+            how += ", out of memory"
+            self._starved_before += memory["oom_kills"]
         times = self.launch["retry"]["times"]
         self.log.begin_again("The worker ended %s; retry %d of %d." % (how, self.retries, times))
         self.status = self.usage = None
@@ -249,5 +254,12 @@ class Wrapper:
             lost_output_bytes=self.log.lost,
             last_lines=self.log.last_lines() if failed else [],
             exception=self.log.traceback(self.launch["work_folder"]) if failed else None,
-            memory=None if self.place is None else cgroups.facts(self.place, self.rank),
+            memory=self._memory(),
         )
+
+    def _memory(self) -> dict[str, Any] | None:
+        """What the kernel counted; of what it killed, that of this try."""
+        if self.place is None:
+            return None
+        facts = cgroups.facts(self.place, self.rank)
+        return {**facts, "oom_kills": facts["oom_kills"] - self._starved_before}

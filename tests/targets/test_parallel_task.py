@@ -6,6 +6,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from airflow_train.lifecycle import cancel
 from airflow_train.lifecycle.observe import View
 from airflow_train.runtime import protocol
@@ -136,3 +138,19 @@ def test_no_worker_is_started_again_when_its_supervisor_is_dead(lab: Lab) -> Non
     assert lab.nothing_left(run_id)
     assert view.record.exits[0]["stopped_by"] == protocol.SUPERVISOR_LOST
     assert lab.marks(run_id) == tries
+
+
+@pytest.mark.cgroups
+@pytest.mark.usefixtures("cgroups")
+def test_a_try_that_ran_out_of_memory_does_not_explain_how_the_next_one_failed(lab: Lab) -> None:
+    code = """
+    tries = open(os.environ["MARK"]).read().splitlines().count("start 0")
+    big = bytearray(200 << 20) if tries == 1 else None
+    raise ValueError("a bug")
+    """
+    view = lab.run(code, distribution=parallel(retries=1), memory="64Mi", memory_bytes=64 << 20)
+    verdict = view.record.verdict or {}
+
+    assert lab.lines(view.record.run_id)[0] == "The worker ended by signal 9, out of memory; retry 1 of 1."
+    assert verdict["reason"] == "script"
+    assert verdict["message"].startswith("The script exited with code 1 after 1 retry: ValueError: a bug")
