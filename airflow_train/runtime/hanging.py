@@ -35,7 +35,8 @@ def look(launch: dict[str, Any], ranks: list[dict[str, Any]], last: dict[int, fl
     :param ranks: those that haven't ended.
     :param last: rank → when it last wrote something.
     """
-    asked, hide = ask(launch, ranks), handed.redactor(launch)
+    hide = handed.redactor(launch)
+    asked = ask(launch, ranks, hide)
     seconds = launch["no_progress_timeout"]
     for one in ranks:
         lines = ["no progress for %g s; what this rank is doing:" % seconds]

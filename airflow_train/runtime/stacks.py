@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_train.runtime import processes, protocol, records
+
+if TYPE_CHECKING:
+    from airflow_train.runtime.redaction import Redactor
 
 #: Seconds that all processes together have for an answer.
 PATIENCE = 2.0
@@ -47,11 +50,14 @@ class _Process(NamedTuple):
     inherited: bool
 
 
-def ask(launch: dict[str, Any], ranks: list[dict[str, Any]]) -> dict[int, list[Asked]]:
-    """The processes of these ranks with their stacks, parents first."""
+def ask(launch: dict[str, Any], ranks: list[dict[str, Any]], hide: Redactor | None) -> dict[int, list[Asked]]:
+    """The processes of these ranks with their stacks, parents first.
+
+    :param hide: hides secrets in their command lines, which are shown in part.
+    """
     number = protocol.STACKS_SIGNAL
     found = {one["rank"]: _processes(launch, one["rank"]) for one in ranks}
-    words = {one.pid: _words(one.pid) for below in found.values() for one in below}
+    words = {one.pid: _words(one.pid, hide) for below in found.values() for one in below}
     positions: dict[int, int] = {}
     everybody = [process for below in found.values() for process in below]
     ready = [process for process in everybody if process.file and _catches(process.pid, number)]
@@ -154,15 +160,16 @@ def _read(path: str, position: int) -> list[str]:
         return []
 
 
-def _words(pid: int) -> str:
+def _words(pid: int, hide: Redactor | None) -> str:
     """What the kernel knows of a process."""
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as file:
-            name = file.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()[:200]
+            name = file.read().replace(b"\0", b" ").decode("utf-8", "replace")
         with open("/proc/%d/stat" % pid, "rb") as file:
             letter = file.read().rpartition(b")")[2].split()[0].decode()
     except OSError:
         return "process %d has ended" % pid
+    name = " ".join((name if hide is None else hide.text(name)).split())[:200]
     state = _STATES.get(letter, letter)
     with contextlib.suppress(OSError), open("/proc/%d/wchan" % pid) as file:
         place = file.read().strip()

@@ -16,6 +16,7 @@ from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.experiment import Experiment
 from airflow_train.lifecycle.secrets import Source
 from airflow_train.lifecycle.submit import dry_run, submit
+from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from tests.lifecycle.secret_runs import TOKEN, definition, folder_of, run_of, store
@@ -279,3 +280,23 @@ def test_a_large_secret_arrives_whole(store: RunStore, definition: Any) -> None:
 
     assert store.files.read(f"{layout.outputs(run.id)}/x").decode() == large
     assert sys.getsizeof(large) > 65536  # more than a pipe holds
+
+
+def test_a_command_line_that_is_shown_in_part_shows_no_part_of_a_secret(
+    store: RunStore, definition: Any, lab: Lab
+) -> None:
+    """What hangs is shown with the first 200 characters of its command line; a secret begins at the 195th."""
+    code = """
+import os, subprocess, sys
+words = [sys.executable, "-c", "import time\\n\\ntime.sleep(1000)"]
+begun = len(" ".join(" ".join(words).split())) + 1
+subprocess.run([*words, "x" * (194 - begun) + os.environ["SECRET"]])
+"""
+    run = Experiment("secret", store).submit(definition(code, no_progress_timeout=1, grace_seconds=0.5))
+    lab.run_ids.append(run.id)
+    lab.wait(run.id)
+    log = lab.path(run.id, protocol.rank_log(0)).read_text().splitlines()
+
+    assert any("xxx***" in line for line in log)
+    assert not any("xxx" + SECRET[:1] in line for line in log)
+    assert all(line.startswith("20") for line in log)
