@@ -15,30 +15,38 @@ _PIECE = 4 << 20
 
 
 def copy(source: str, target: str, tick: Callable[[str], None]) -> int:
-    """Copy a file or a folder, to be read only; links are copied as what they show. Returns the number of files.
+    """Copy a file or a folder, to be read only. Returns the number of files.
+
+    Links are copied as what they show; a folder that has several names is copied once and linked by the others.
 
     :param tick: told how far it has come; may raise.
-    :raises FileNotFoundError: there is nothing at `source` any more.
+    :raises OSError: there is nothing at `source` any more, or a part of it can't be read.
     """
     os.stat(source)
     if os.path.isfile(source):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         _copy_file(source, target, tick, 0)
         return 1
-    count, seen = 0, set()
-    for folder, below, names in os.walk(source, followlinks=True):
+    count = 0
+    copies: dict[str, str] = {}
+    for folder, below, names in os.walk(source, followlinks=True, onerror=_refuse):
         real = os.path.realpath(folder)
-        if real in seen:  # a link leads back
+        place = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
+        if real in copies:
+            os.symlink(os.path.relpath(copies[real], os.path.dirname(place)), place)
             below[:] = []
             continue
-        seen.add(real)
-        place = os.path.join(target, os.path.relpath(folder, source))
+        copies[real] = place
         os.makedirs(place, exist_ok=True)
         for name in sorted(names):
             if os.path.isfile(os.path.join(folder, name)):
                 _copy_file(os.path.join(folder, name), os.path.join(place, name), tick, count)
                 count += 1
     return count
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _copy_file(source: str, target: str, tick: Callable[[str], None], count: int) -> None:

@@ -36,9 +36,8 @@ def lay_out(launch: dict[str, Any], tick: Tick) -> None:
             count = checkpoints.copy(one["source"], one["target"], tick)
         except OSError as error:
             reason = error.strerror or error
-            raise NotLaidOut(
-                "the checkpoints in %s could not be copied: %s" % (one["source"], reason)
-            ) from error
+            place = error.filename if str(error.filename).startswith(one["source"]) else one["source"]
+            raise NotLaidOut("the checkpoints in %s could not be copied: %s" % (place, reason)) from error
         print(protocol.timestamp(), "copied %d files of %s" % (count, one["source"]), flush=True)
 
 

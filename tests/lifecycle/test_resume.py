@@ -204,3 +204,23 @@ def test_a_cancel_is_heard_while_checkpoints_are_copied(lab: Lab, source: Path, 
 
     assert lab.wait(spec.run_id).status == "Canceled"
     assert lab.nothing_left(spec.run_id)
+
+
+def test_a_folder_of_two_names_is_there_by_both_and_copied_once(
+    lab: Lab, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "kept" / "step_2").mkdir(parents=True)
+    (tmp_path / "kept" / "step_2" / "epoch").write_text("2")
+    for name in ("latest", "a_first"):
+        (tmp_path / "kept" / name).symlink_to("step_2")
+    (source / "train.py").write_text(
+        "import pathlib, sys\n"
+        "found = sorted(pathlib.Path(sys.argv[2]).iterdir())\n"
+        "print([(one.name, (one / 'epoch').read_text()) for one in found])\n"
+        "print(len({(one / 'epoch').stat().st_ino for one in found}))\n"
+    )
+
+    assert lab.lines(start(lab, source, resume_from=str(tmp_path / "kept")).id) == [
+        "[('a_first', '2'), ('latest', '2'), ('step_2', '2')]",
+        "1",
+    ]
