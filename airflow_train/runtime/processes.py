@@ -40,17 +40,27 @@ def descendants(root: int) -> list[int]:
 
 def tree(root: int) -> list[tuple[int, int]]:
     """Every living process below `root` with its parent, parents first, zombies left out."""
-    children: dict[int, list[int]] = {}
+    return below(root, children())
+
+
+def children() -> dict[int, list[int]]:
+    """Process id → its living children, of everything that runs; zombies left out."""
+    found: dict[int, list[int]] = {}
     for pid, state, parent in _table():
         if state not in (b"Z", b"X"):
-            children.setdefault(parent, []).append(pid)
+            found.setdefault(parent, []).append(pid)
+    return found
+
+
+def below(root: int, children: dict[int, list[int]]) -> list[tuple[int, int]]:
+    """What `tree` says, by a table that was read before."""
     found: list[tuple[int, int]] = []
     ahead = [root]
     while ahead:
         parent = ahead.pop(0)
-        below = children.get(parent, [])
-        found += [(pid, parent) for pid in below]
-        ahead += below
+        here = children.get(parent, [])
+        found += [(pid, parent) for pid in here]
+        ahead += here
     return found
 
 

@@ -27,8 +27,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
                          "last_lines", "exception", "memory"}; `memory` is null where no limit holds, else
-                         {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank, killed ones
-                         of its last try; did its node meet the limit?
+                         {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank, those
+                         killed of its last try; did its node meet the limit?
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it

@@ -53,8 +53,9 @@ class Usage:
             self._interval *= 2
         self._next = time.monotonic() + self._interval
         spent, memory = dict(self._seconds), {one["node"]: 0 for one in self._ranks}
+        children = processes.children()  # once, as there may be thousands
         for one in self._ranks:
-            seconds, size = self._of_rank(one["rank"])
+            seconds, size = self._of_rank(one["rank"], children)
             spent[one["rank"]] = max(seconds, spent.get(one["rank"], 0.0))
             memory[one["node"]] += size
         if group is not None:
@@ -73,7 +74,7 @@ class Usage:
             memory[one["node"]] += found.get("max_rss_bytes") or 0
         self._write(spent, {} if self._taken else memory)
 
-    def _of_rank(self, rank: int) -> tuple[float, int]:
+    def _of_rank(self, rank: int, children: dict[int, list[int]]) -> tuple[float, int]:
         """Seconds of processor time and bytes of memory of everything that a rank has started."""
         if rank not in self._wrappers:
             start = records.read(os.path.join(self._run_folder, protocol.rank_folder(rank), "start.json"))
@@ -81,7 +82,8 @@ class Usage:
                 return 0.0, 0
             self._wrappers[rank] = int(start["wrapper"]["pid"])
         wrapper = self._wrappers[rank]
-        found = [_process(pid) for pid in (wrapper, *processes.descendants(wrapper))]
+        below = processes.below(wrapper, children)
+        found = [_process(pid) for pid in (wrapper, *(pid for pid, _ in below))]
         return sum(seconds for seconds, _ in found), sum(size for _, size in found)
 
     def _write(self, spent: dict[int, float], memory: dict[int, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_train.lifecycle.run import Run
-from airflow_train.runtime import protocol, usage
+from airflow_train.runtime import processes, protocol, usage
 from tests.targets.lab import Lab, until
 
 BUSY = """
@@ -53,10 +53,10 @@ def test_what_a_script_starts_counts_while_it_runs_and_after(tmp_path: Path) -> 
     start = {"wrapper": {"pid": os.getpid()}}
     (tmp_path / "ranks" / "0" / "start.json").write_text(json.dumps(start))
     taken = usage.Usage({"run_folder": str(tmp_path), "ranks": [{"rank": 0, "node": 0}]})
-    before, _ = taken._of_rank(0)
+    before, _ = taken._of_rank(0, processes.children())
     subprocess.run([sys.executable, "-c", BUSY.format(seconds=0.3)], check=True)
 
-    assert taken._of_rank(0)[0] - before > 0.1
+    assert taken._of_rank(0, processes.children())[0] - before > 0.1
 
 
 def test_samples_become_rarer_so_that_a_week_is_small(
