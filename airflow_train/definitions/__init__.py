@@ -3,7 +3,7 @@
 definition, parameters, filling, parts      what every class is made of: one table of parameters per class
 kinds, sizes, lists, words, packages      what parameters may hold, by the same rules in Python, YAML and templates
 estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
-conda_dependencies, run_configuration, runconfig_*, run_sections      packages and run configurations of Azure ML
+conda_dependencies, run_configuration, runconfig_*, own_run_config, run_sections      packages, run configurations
 old_names                          deprecated names of the classes of distributions
 loading, yaml_file                 objects, data and files → definitions, with every problem and its line
 files                              checks that touch the source directory

@@ -41,6 +41,11 @@ def _target(path: str | os.PathLike[str] | None, name: str | None) -> tuple[Path
     """The file to write, and the project's folder."""
     place = Path(path or "").expanduser()
     if not os.path.isdir(place):
+        if name is not None:
+            raise DefinitionError(
+                f"RunConfiguration: name is {shown(name)} for the folder {os.fspath(place)!r}, which isn't there; make "
+                "it, or give the file to write as path alone."
+            )
         if os.path.isdir(place.parent):
             return place, place.parent
         raise DefinitionError(

@@ -11,6 +11,7 @@ from airflow_train.definitions.environment import DockerConfiguration, Environme
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, PathText
 from airflow_train.definitions.lists import Arguments
+from airflow_train.definitions.own_run_config import OwnRunConfig, RunConfigPart
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
@@ -58,11 +59,12 @@ class ScriptRunConfig(Runnable):
         doc="The script's command line, a list or one text; values reach the script as written.",
     )
     run_config: RunConfiguration | Mapping[str, Any] | None = param(
-        Part(RunConfiguration),
+        RunConfigPart(),
         default=None,
         kw_only=False,
         doc="Target, environment, distribution, docker and time limit instead of those given here, which are ignored "
-        "then; its script, arguments and command count where none is given here.",
+        "then; its script, arguments and command count where none is given here. Without one, its names stand for "
+        "parameters of this class: `src.run_config.target` is `src.compute_target`.",
     )
     compute_target: str | Mapping[str, Any] | None = param(
         Target(),
@@ -102,6 +104,8 @@ class ScriptRunConfig(Runnable):
     def check(self, at: At) -> None:
         """A script or a command, and numbers that agree."""
         super().check(at)
+        if self.run_config is None:
+            object.__setattr__(self, "run_config", OwnRunConfig(self))
         if isinstance(self.run_config, RunConfiguration):
             self._check_run_config(self.run_config, at)
         if not at.failed("script", "command", "run_config"):

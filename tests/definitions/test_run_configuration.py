@@ -430,3 +430,11 @@ def test_where_the_old_folder_is_there_it_is_written_and_read_before_the_new_one
     RunConfiguration("new.py").save(tmp_path, "train")
     assert RunConfiguration.load(tmp_path, "train").script == "new.py"
     assert "azureml.py" in (tmp_path / ".azureml" / "train.runconfig").read_text()
+
+
+def test_a_name_for_a_folder_that_is_not_there_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"name is 'mine' for the folder '.*proj', which isn't there; make it"
+    ):
+        RunConfiguration().save(tmp_path / "proj", "mine")
+    assert not list(tmp_path.iterdir())

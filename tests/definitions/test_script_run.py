@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,38 @@ def test_a_clone_leaves_its_original_as_it_is() -> None:
 def test_names_of_curated_environments_are_reserved(name: str) -> None:
     with pytest.raises(DefinitionError, match="reserved"):
         Environment(name)
+
+
+def test_what_notebooks_set_in_the_run_config_of_a_script_run_is_set_in_the_script_run() -> None:
+    source = ScriptRunConfig("src", "train.py")
+    source.run_config.target = "cluster"
+    source.run_config.environment = Environment("mine")
+    source.run_config.environment.python.user_managed_dependencies = True
+    source.run_config.environment_variables["A"] = "1"
+    source.run_config.max_run_duration_seconds = 60
+    said = ScriptRunConfig(
+        "src",
+        "train.py",
+        compute_target="cluster",
+        environment=Environment(
+            "mine", python={"user_managed_dependencies": True}, environment_variables={"A": "1"}
+        ),
+        max_run_duration_seconds=60,
+    )
+    assert source == said == deepcopy(source) == pickle.loads(pickle.dumps(source))
+    assert source.normalized() == said.normalized()
+
+
+def test_an_unread_run_config_says_nothing() -> None:
+    source = ScriptRunConfig("src", "train.py")
+    assert (source.run_config.target, source.run_config.script) == ("local", "train.py")
+    assert source.to_dict() == {"type": "ScriptRunConfig", "source_directory": "src", "script": "train.py"}
+
+
+@pytest.mark.parametrize("name", ["node_count", "communicator", "mpi", "history"])
+def test_what_a_script_run_says_otherwise_is_named_with_the_mend(name: str) -> None:
+    source = ScriptRunConfig("src", "train.py")
+    with pytest.raises(DefinitionError, match=f"run_config.{name} .*; write .*RunConfiguration"):
+        setattr(source.run_config, name, 2)
+    with pytest.raises(DefinitionError, match="made without one; write run_config=RunConfiguration"):
+        ScriptRunConfig("src", "train.py", run_config=source.run_config)
