@@ -7,8 +7,8 @@ from typing import Any
 from airflow_train.cli import screen
 from airflow_train.lifecycle.observe import View
 from airflow_train.lifecycle.warned import warnings
+from airflow_train.runs import times
 from airflow_train.runs.phases import Phase
-from airflow_train.runs.times import duration
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, RunSummary
@@ -58,7 +58,7 @@ def in_full(store: RunStore, view: View) -> dict[str, Any]:
         "phase": record.phase.to_json() if record.phase else None,
         "phases": [phase.to_json() for phase in record.phases],
         "properties": dict(spec.properties),
-        "target": dict(spec.target),
+        "compute_target": dict(spec.target),
         "definition": dict(spec.definition),
         "snapshot": dict(spec.snapshot),
         "origin": dict(spec.origin),
@@ -90,12 +90,12 @@ def print_in_full(store: RunStore, view: View) -> None:
             ("status", f"{facts['status']}: {facts['reason']}" if facts["reason"] else facts["status"]),
             ("phase", _now(view)),
             ("experiment", facts["experiment"]),
-            ("target", facts["target"]["name"]),
+            ("target", facts["target"]),
             ("resumes", _resumed(view)),
             ("created", facts["created"]),
             ("started", facts["started"]),
             ("ended", facts["ended"]),
-            ("duration", duration(facts["started"], facts["ended"])),
+            ("duration", times.duration(facts["started"], facts["ended"])),
             ("metrics", screen.pairs(facts["metrics"])),
             ("tags", screen.pairs(facts["tags"])),
             ("properties", screen.pairs(facts["properties"])),
@@ -137,8 +137,14 @@ def _resumed(view: View) -> str:
 
 
 def _phase_row(one: Phase) -> tuple[object, ...]:
-    limit = "" if one.limit is None else f"{one.limit:g} s"
-    return one.name, one.since, duration(one.since, one.until or protocol.timestamp()), limit, one.reason
+    limit = "" if one.limit is None else times.limit(one.limit)
+    return (
+        one.name,
+        one.since,
+        times.duration(one.since, one.until or protocol.timestamp()),
+        limit,
+        one.reason,
+    )
 
 
 def _memory(used: dict[str, Any] | None) -> str:

@@ -106,7 +106,10 @@ def dry_run(args: Namespace) -> int:
             ("experiment", checked.experiment),
             ("target", f"{checked.resolved['name']} ({checked.resolved['type']})"),
             ("source", checked.source),
-            ("snapshot", f"{travels['files']} files, {screen.size(travels['bytes'])}"),
+            (
+                "snapshot",
+                f"{travels['files']} file{'s' * (travels['files'] != 1)}, {screen.size(travels['bytes'])}",
+            ),
         ]
     )
     print("plan")

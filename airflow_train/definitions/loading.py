@@ -130,6 +130,10 @@ def _say_type(named: Any, at: At) -> None:
 
 
 def _not_one(value: Any) -> str:
-    what = "an XCom argument that was not resolved" if is_reference(value) else f"a {type(value).__name__}"
+    what = (
+        "an XCom argument that was not resolved"
+        if is_reference(value)
+        else f"of class {type(value).__name__}"
+    )
     names = either(cls.__name__ for cls in RUNNABLE.values())
     return f"The definition is {what} but must be an object of {names}, its data, or the path of a YAML file."

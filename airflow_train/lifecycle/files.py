@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_train.exceptions import DefinitionError, FileNotInRun
-from airflow_train.store import artifacts
+from airflow_train.store import artifacts, layout
 from airflow_train.store.files import Files
 
 #: Folders of a run's files that hold logs.
@@ -25,6 +25,11 @@ class RunFiles:
         files, run_id, prefix = self._place()
         names = [name.removeprefix(prefix) for name, _ in artifacts.names(files, run_id, prefix)]
         return [name for name in names if not prefix or not name.startswith("children/")]
+
+    def get_portal_url(self) -> str:
+        """Where a person finds what the run left: the folder of its files in the run store, as there is no web page."""
+        files, run_id, prefix = self._place()
+        return files.join(f"{layout.files(run_id)}/{prefix}".rstrip("/"))
 
     def download_file(self, name: str, output_file_path: str | None = None) -> Path:
         """Copy one file; into the current folder by default, into a folder when one is named.

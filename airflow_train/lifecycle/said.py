@@ -9,7 +9,7 @@ from typing import Any, get_args
 from airflow_train.definitions.lists import TextMap
 from airflow_train.definitions.report import At, Report
 from airflow_train.definitions.runnable import EXPERIMENT_PATTERN
-from airflow_train.definitions.values import nearest
+from airflow_train.definitions.values import nearest, shown
 from airflow_train.exceptions import DefinitionError, ModelError
 from airflow_train.runs.status import Status
 
@@ -19,7 +19,12 @@ def experiment(name: Any) -> str:
 
     :raises DefinitionError: it is none.
     """
-    if not isinstance(name, str) or not re.fullmatch(EXPERIMENT_PATTERN, name):
+    if not isinstance(name, str):
+        raise DefinitionError(
+            f"the experiment's name is {shown(name)} but must be text: workspaces aren't known here, the name is all; "
+            "write Experiment('digits')."
+        )
+    if not re.fullmatch(EXPERIMENT_PATTERN, name):
         raise DefinitionError(
             f"the experiment name {name!r} must start with a letter or digit and hold only ASCII letters, digits, "
             "_ and -, 255 at most; rename it."

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airflow_train.runs import status as statuses
+from airflow_train.runs.times import limit
 from airflow_train.runtime import protocol
 
 #: phase → the option that mends a limit which is too short.
@@ -52,15 +53,15 @@ class Phase:
     def words(self) -> str:
         """For people: `phase stage: laying out the code (limit 3600 s)`."""
         reason = f": {self.reason}" if self.reason else ""
-        limit = "" if self.limit is None else f" (limit {self.limit:g} s)"
-        return f"phase {self.name}{reason}{limit}"
+        within = "" if self.limit is None else f" (limit {limit(self.limit)})"
+        return f"phase {self.name}{reason}{within}"
 
     def too_long(self, detail: str = "") -> str:
         """What became of a run that stayed here for longer than it may, with the mend."""
         doing = f" ({self.reason})" if self.reason else ""
         more = f"; {detail}" if detail else ""
         return (
-            f"Phase {self.name}{doing} took longer than its limit of {self.limit or 0:g} s, so the run was "
+            f"Phase {self.name}{doing} took longer than its limit of {limit(self.limit or 0)}, so the run was "
             f"ended{more}. Raise {OPTIONS.get(self.name, 'the limit')} if it needs longer."
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from airflow_train.runs import diagnosis
+from airflow_train.runs import diagnosis, times
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.status import Status
 from airflow_train.runtime import protocol
@@ -87,10 +87,8 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
     if stopped is None and record.cancel is not None and bad and len(bad) == len(orphaned):
         return replace(failed, status="Canceled", reason="canceled", message=_canceled(record))
     if stopped == protocol.STOP_TIME_LIMIT:
-        limit = record.spec.job["max_run_duration_seconds"]
-        message = (
-            f"The run took longer than its limit of {limit:g} s (max_run_duration_seconds) and was stopped."
-        )
+        limit = times.limit(record.spec.job["max_run_duration_seconds"])
+        message = f"The run took longer than its limit of {limit} (max_run_duration_seconds) and was stopped."
         return replace(failed, reason="time_limit", message=message + _starved(record))
     if stopped == protocol.STOP_NO_PROGRESS and record.stop:
         return _hung(failed, record, record.stop)
@@ -145,8 +143,8 @@ def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
 def _hung(failed: Verdict, record: RunRecord, stop: Mapping[str, Any]) -> Verdict:
     seconds = record.spec.job["no_progress_timeout"]
     message = (
-        f"No progress: no line of output and no metric came for {seconds:g} s (no_progress_timeout), so the run was "
-        f"stopped. {stop['detail']}. The stacks of all ranks are in their logs.{_starved(record)}"
+        f"No progress: no line of output and no metric came for {times.limit(seconds)} (no_progress_timeout), so "
+        f"the run was stopped. {stop['detail']}. The stacks of all ranks are in their logs.{_starved(record)}"
     )
     found = record.exits.get(stop["rank"]) or record.starts.get(stop["rank"]) or {}
     return replace(failed, reason="no_progress", message=message, rank=stop["rank"], node=found.get("node"))

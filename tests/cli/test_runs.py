@@ -56,6 +56,8 @@ def test_an_unknown_status_is_answered_with_the_nearest(cli: Any) -> None:
 def test_show_has_the_keys_of_run_and_more(cli: Any, failed: str) -> None:
     data = cli("runs", "show", failed, "--json").data
     assert data["status"] == "Failed"
+    [listed] = cli("runs", "list", "--json").data
+    assert {key: data[key] for key in listed} == listed
     assert {"run_id", "experiment", "outputs_uri", "logs_uri", "metrics", "tags", "properties"} <= data.keys()
     assert [one["code"] for one in data["ranks"]] == [1]
     assert data["verdict"]["exception"]["type"] == "ValueError"

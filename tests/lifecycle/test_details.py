@@ -172,6 +172,7 @@ def test_all_logs_are_those_of_ranks_script_and_supervisor(
     assert set(files.get_all_logs("there")) == {Path("there", name) for name in names}
     assert set(files.get_all_logs()) == {Path(files.id, name) for name in names}
     assert set(files.get_details()["logFiles"]) == names
+    assert {Path(files.get_portal_url(), name).exists() for name in names} == {True}
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,15 @@ from tests.targets.lab import Lab
 # ---------------------------------------------------------------------- Experiment
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a b", "digits\n", "ä", "x" * 256, None, 7, ["a"]])
+@pytest.mark.parametrize("name", ["", "-a", "a b", "digits\n", "ä", "x" * 256])
 def test_a_name_that_is_none_is_one_sentence(lab: Lab, name: Any) -> None:
     with pytest.raises(DefinitionError, match=r"the experiment name .* must start with a letter or digit"):
+        Experiment(name, lab.store)
+
+
+@pytest.mark.parametrize("name", [None, 7, ["a"], object()])
+def test_a_workspace_in_place_of_a_name_is_one_sentence(lab: Lab, name: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"the experiment's name is .* workspaces aren't known here"):
         Experiment(name, lab.store)
 
 

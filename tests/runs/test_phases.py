@@ -64,3 +64,8 @@ def test_a_limit_that_passed_is_named_with_its_mend() -> None:
         "Phase stage (laying out the code) took longer than its limit of 5 s, so the run was ended; its supervisor was "
         "hanging. Raise [train] stage_limit if it needs longer."
     )
+
+
+def test_long_limits_are_said_as_their_option_says_them() -> None:
+    assert Phase("run", "", CREATED, 2592000.0).words() == "phase run (limit 2592000 s)"
+    assert Phase("stage", "", CREATED, 0.5).words() == "phase stage (limit 0.5 s)"
