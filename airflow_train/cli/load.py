@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
+from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.runconfig_names import is_run_configuration
 from airflow_train.definitions.values import HIDDEN, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.exceptions import DefinitionError, TrainError
@@ -41,7 +43,13 @@ def definition(file: str, options: Sequence[str] = (), experiment: str | None = 
         lines["experiment",] = f"--experiment {experiment}"
     data["experiment"] = data.get("experiment") or default_experiment(file)
     folder = Path(file).absolute().parent
-    return definitions.from_document(data, where=file, folder=folder, lines=lines)
+    made = definitions.from_document(data, where=file, folder=folder, lines=lines)
+    report = Report(file, lines)
+    for place in _templates(data):
+        unrendered = "is a template, which only a DAG renders, so it is taken as it is written; give its value by --set"
+        At(report, place).note(UserWarning, f"{At(report, place)} {unrendered}.")
+    report.finish(stacklevel=2)
+    return made
 
 
 def _document(file: str) -> tuple[dict[str, Any], dict[tuple[str | int, ...], int | str]]:
@@ -154,7 +162,7 @@ def problems(store: RunStore, file: str) -> list[str]:
     except DefinitionError as error:
         found += error.problems
     found += _can_not_travel(store, loaded, entry_script=not found)
-    if not _has_template(loaded.to_dict()):
+    if next(_templates(loaded.to_dict()), None) is None:
         found += _not_honoured(store, loaded)
     return [one if one.startswith(file) else f"{file}: {one}" for one in found]
 
@@ -180,7 +188,10 @@ def _not_honoured(store: RunStore, loaded: Runnable) -> list[str]:
         return [str(error)]
 
 
-def _has_template(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_template, value.values()))
-    return any(map(_has_template, value)) if isinstance(value, list) else is_template(value)
+def _templates(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Where there are values that are templates."""
+    if is_template(value):
+        yield place
+    elif isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _templates(item, (*place, key))

@@ -119,7 +119,7 @@ def metrics(args: Namespace) -> int:
 def _metric_row(name: str, value: object) -> tuple[object, ...]:
     if isinstance(value, dict):
         rows = max((len(column) if isinstance(column, list) else 1 for column in value.values()), default=0)
-        return name, f"table of {', '.join(value)}", f"{rows} rows"
+        return name, f"table of {', '.join(value)}", f"{rows} row{'s' * (rows != 1)}"
     if isinstance(value, list):  # logged value by value, or as a whole list
         return name, screen.number(value[-1]) if value else "", f"{len(value)} values"
     return name, screen.number(value), "once"

@@ -47,7 +47,8 @@ def find(path: str | os.PathLike[str] | None, name: str | None) -> Path:
     place = Path(path or "").expanduser()
     try:
         if not os.path.isdir(place):
-            return place
+            whole = Path(f"{place}{SUFFIX}")
+            return place if os.path.exists(place) or not os.path.isfile(whole) else whole
         names = [name, f"{name}{SUFFIX}"] if name else []
         folders = [place / folder for folder in (*PROJECT_FOLDERS, "")]
         for file in (folder / each for folder in folders for each in names):

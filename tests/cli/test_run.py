@@ -93,6 +93,16 @@ def test_a_wrong_set_names_the_option(cli: Any, define: Callable[..., str], opti
     assert said in answer.err
 
 
+def test_a_template_that_only_a_dag_renders_is_warned_of_until_it_is_set(
+    cli: Any, define: Callable[..., str]
+) -> None:
+    file = define("prints_and_logs", script_params={"--lr": "{{ params.lr }}"})
+    answer = cli("dry-run", file)
+    assert answer.code == 0
+    assert ":3: script_params['--lr'] is a template, which only a DAG renders" in answer.err
+    assert "template" not in cli("dry-run", file, "--set", "script_params.--lr=0.1").err
+
+
 def test_experiment_and_tags_of_the_command_line_win(cli: Any, define: Callable[..., str]) -> None:
     path = define("prints_and_logs", experiment="theirs", tags={"who": "file", "kept": "yes"})
     answer = cli("run", path, "--experiment", "ours", "--tag", "who=me", "--json")

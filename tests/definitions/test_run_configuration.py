@@ -422,6 +422,11 @@ def test_a_file_of_a_project_is_a_definition_with_and_without_suffix(project: Pa
         assert made.source_path() == project
 
 
+def test_a_file_is_found_without_its_suffix(project: Path) -> None:
+    with pytest.warns(UserWarning, match="Azure ML"):
+        assert definitions.load(project / ".azureml" / "sdk").source_path() == project
+
+
 def test_where_the_old_folder_is_there_it_is_written_and_read_before_the_new_one(tmp_path: Path) -> None:
     for folder in ("aml_config", ".azureml"):
         (tmp_path / folder).mkdir()
