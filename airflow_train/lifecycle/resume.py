@@ -28,6 +28,8 @@ def resolve(store: RunStore, wanted: str | None, beside: Path, previous: str | N
         return None
     if wanted == PREVIOUS:
         return {"run_id": previous, "path": protocol.OUTPUTS_FOLDER, "file": False}
+    if not wanted.strip():
+        raise DefinitionError(f"resume_from is empty; name a run, a path or {PREVIOUS}, or leave it out.")
     run_id, _, path = wanted.partition("/")
     if ids.problem(run_id) is None and store.exists(run_id):
         return _of_run(store, run_id, path.strip("/") or protocol.OUTPUTS_FOLDER)
@@ -36,6 +38,12 @@ def resolve(store: RunStore, wanted: str | None, beside: Path, previous: str | N
         raise DefinitionError(
             f"resume_from is {wanted!r}, but there is neither a run of that id in {store.uri} nor a file or folder "
             f"{place}; name a run, a run and a path as in RUN/outputs/checkpoints, a path, or {PREVIOUS}."
+        )
+    root = store.files.local_root
+    if root is not None and root.resolve().is_relative_to(place.resolve()):
+        raise DefinitionError(
+            f"resume_from is {wanted!r}, the folder {place.resolve()}, which holds the run store itself; name a folder "
+            "inside it that holds checkpoints and no more."
         )
     return {"run_id": None, "path": str(place), "file": place.is_file()}
 

@@ -28,7 +28,7 @@ def copy(source: str, target: str, tick: Callable[[str], None]) -> int:
         _copy_file(source, target, tick, 0)
         return 1
     count = 0
-    copies: dict[str, str] = {}
+    copies = {os.path.realpath(target): target}  # in case a link of the source leads to it
     for folder, below, names in os.walk(source, followlinks=True, onerror=_refuse):
         real = os.path.realpath(folder)
         place = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))

@@ -151,13 +151,16 @@ def test_every_rank_and_a_command_find_the_checkpoint(lab: Lab, source: Path, br
             "/no/where",
             "nor a file or folder /no/where; name a run, a run and a path as in RUN/outputs/checkpoints",
         ),
+        ("", "resume_from is empty; name a run, a path or previous, or leave it out."),
+        ("{store}", "which holds the run store itself; name a folder inside it"),
+        ("{store}/runs/../..", "which holds the run store itself; name a folder inside it"),
     ],
 )
 def test_what_is_not_there_is_refused_before_anything_is_written(
     lab: Lab, source: Path, broken: Run, named: str, words: str
 ) -> None:
     with pytest.raises(DefinitionError) as caught:
-        start(lab, source, resume_from=named.format(id=broken.id))
+        start(lab, source, resume_from=named.format(id=broken.id, store=lab.store.files.local_root))
 
     assert words in str(caught.value)
     assert [one.run_id for one in lab.store.list_runs()] == [broken.id]
@@ -224,3 +227,11 @@ def test_a_folder_of_two_names_is_there_by_both_and_copied_once(
         "[('a_first', '2'), ('latest', '2'), ('step_2', '2')]",
         "1",
     ]
+
+
+def test_a_link_to_the_store_copies_no_copy(lab: Lab, source: Path, broken: Run, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "epoch").write_text("2")
+    (tmp_path / "kept" / "runs").symlink_to(lab.path(broken.id).parent)
+
+    assert epochs(lab, start(lab, source, resume_from=str(tmp_path / "kept"))) == [3, 4]
