@@ -153,7 +153,11 @@ def _memory(used: dict[str, Any] | None) -> str:
         return ""
     peaks = [peak for peak in used["peak_bytes"].values() if peak is not None]
     limit = f"limit {protocol.size(used['limit_bytes'])} for each node"
-    return f"at most {screen.size(max(peaks))}, {limit}" if peaks else f"{limit}, not enforced"
+    if peaks:
+        return f"at most {screen.size(max(peaks))}, {limit}"
+    return (
+        limit if used["peak_bytes"] else f"{limit}, not enforced"
+    )  # before Linux 5.19 cgroups 2 tell no peak
 
 
 def _rank_row(one: dict[str, Any]) -> tuple[object, ...]:

@@ -26,7 +26,7 @@ def _all(store: RunStore, record: RunRecord) -> Iterator[tuple[str, str]]:
             size = protocol.size(int(one["lost_output_bytes"]))
             yield "logs", f"{size} of the output of rank {rank} could not be written to the run store."
     memory = report.get("memory")
-    if memory and not any(peak is not None for peak in memory["peak_bytes"].values()):
+    if memory and not memory["peak_bytes"]:
         limit = protocol.size(int(memory["limit_bytes"]))
         yield "memory", f"the memory limit of {limit} was not enforced; {protocol.node_log(0)} says why."
     if store.files.list(layout.registrations(record.run_id)):

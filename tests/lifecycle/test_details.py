@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_train.cli import describe
 from airflow_train.exceptions import (
     AlreadyExists,
     DefinitionError,
@@ -19,8 +20,10 @@ from airflow_train.exceptions import (
     RunNotFound,
     WaitInterrupted,
 )
+from airflow_train.lifecycle import warned
 from airflow_train.lifecycle.experiment import Experiment
 from airflow_train.lifecycle.run import Run
+from airflow_train.runs.record import RunRecord
 from tests.targets.lab import Lab
 
 KEYS = [
@@ -277,3 +280,15 @@ def test_notebooks_show_runs_and_experiments_as_escaped_tables(lab: Lab) -> None
     assert "<caption>Experiment lab</caption>" in many
     assert "no runs yet" in Experiment("other", lab.store)._repr_html_()
     assert repr(run) == f"Run(id='{run.id}', experiment='lab', status='Completed')"
+
+
+@pytest.mark.parametrize(("peaks", "words"), [({}, ["memory"]), ({"0": None}, []), ({"0": 5 << 20}, [])])
+def test_only_a_limit_that_no_group_held_was_not_enforced(
+    lab: Lab, peaks: dict[str, Any], words: list[str]
+) -> None:
+    """Groups of version 2 hold a limit on every Linux, and tell their peak since 5.19."""
+    memory = {"limit_bytes": 64 << 20, "peak_bytes": peaks}
+    record = RunRecord(lab.spec("pass"), report={"memory": memory})
+
+    assert [one["source"] for one in warned.warnings(lab.store, record)] == words
+    assert ("not enforced" in describe._memory(memory)) == bool(words)
