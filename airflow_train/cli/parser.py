@@ -24,7 +24,7 @@ def build(prog: str = "airflow-train") -> Parser:
     parser = Parser(
         prog=prog,
         description="Run training scripts, look at their runs, keep their models.",
-        epilog="Exit codes: 0 completed or detached, 1 failed, 2 bad input, 3 cancelled. "
+        epilog="Exit codes: 0 completed or detached, 1 failed, 2 bad input, 3 cancelled, 130 interrupted. "
         "The run store is AIRFLOW_TRAIN_STORE, or [train] store of airflow.cfg.",
     )
     parser.add_argument("--version", action=_Version, help="show the version and leave")

@@ -176,7 +176,7 @@ def wait(args: Namespace) -> int:
     store = open_store()
     _look(store, args.run)
     view = watch.until_end(store, args.run, watch.Live(store, args.run, None))
-    code = codes.COMPLETED if view is None else watch.outcome(view, show_lines=True)
+    code = codes.INTERRUPTED if view is None else watch.outcome(view, show_lines=True)
     if args.json:
         screen.print_json(describe.of_view(store, view or observe.look(store, args.run)))
     return code

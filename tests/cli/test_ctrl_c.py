@@ -142,3 +142,20 @@ def test_without_a_terminal_nobody_is_asked(
     assert process.returncode == 0
     assert "runs logs -f" in errors
     assert "[c]ancel" not in errors
+
+
+def test_a_wait_that_was_interrupted_is_no_completed_run(
+    command: tuple[str, ...], define: Callable[..., str], cli: Any, go: Path
+) -> None:
+    started = cli("run", define("waits_for_file", script_params={str(go): ""}), "--detach", "--json")
+    process = subprocess.Popen(
+        [*command, "runs", "wait", started.data["run_id"]],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "phase" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    assert "left" in process.communicate(timeout=30)[1]
+    assert process.returncode == 130
