@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_train import config
-from airflow_train.exceptions import TrainError
 from airflow_train.lifecycle.observe import View, Watcher
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
@@ -35,9 +34,6 @@ LOOKS_AT_ONCE = 4
 PATIENCE = 60.0
 #: Seconds between two calls of `tend`.
 TEND_EVERY = 60.0
-
-#: What a look fails with; the next one may not.
-_TROUBLE = (TrainError, OSError, ValueError, KeyError)
 
 #: What a watcher is told: how the run stands, or one sentence on why it can't be watched from here.
 News = View | str
@@ -141,7 +137,7 @@ class StoreWatch:
             self._wake.clear()
             try:
                 due, pause = await asyncio.to_thread(self._round)
-            except _TROUBLE as error:
+            except Exception as error:  # noqa: BLE001 - whatever a store raises, those who wait are told
                 due, pause = [], LOOK_EVERY / 2
                 self._failed(list(self._watched.values()), error)
             for watched in due:
@@ -172,7 +168,7 @@ class StoreWatch:
                 view, cost = await asyncio.to_thread(self._whole_look, watched)
             watched.due = time.monotonic() + max(LOOK_EVERY, cost * SHARE * len(self._watched))
             self._tell(watched, view)
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - whatever a store raises, those who wait are told
             watched.due = time.monotonic() + LOOK_EVERY / 2
             self._failed([watched], error)
         finally:
