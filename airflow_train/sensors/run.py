@@ -55,6 +55,7 @@ class RunSensor(BaseSensorOperator):
         self.store = store
         self.deferrable = deferrable
         self._switch: KillSwitch | None = None
+        self._killed = self._may_defer = False
 
     def execute(self, context: Context) -> Any:
         """Wait for the end of the run."""
@@ -69,15 +70,18 @@ class RunSensor(BaseSensorOperator):
         return self._wait(context, deferred=False, late=late)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Look once; a sensor that waits in the triggerer is deferred here, where Airflow hears what a look raises."""
         from airflow_train.tasks import watching
 
         waits = {} if self._switch is None else {"pause": self._switch.pause}
         found = watching.poke(self.run_id, self.store, context, **waits)
+        if found is None and self._may_defer:
+            self._defer(context)
         return PokeReturnValue(is_done=found is not None, xcom_value=found)
 
     def on_kill(self) -> None:
-        """Tell `execute` to end; whether the run ends too is decided there."""
+        """Tell `execute` to end, also when it is still on its way; whether the run ends too is decided there."""
+        self._killed = True
         if self._switch is not None:
             self._switch.press()
 
@@ -85,19 +89,16 @@ class RunSensor(BaseSensorOperator):
         from airflow_train.tasks import watching
         from airflow_train.tasks.kill import KillSwitch
 
-        self._switch = KillSwitch()
+        self._switch, self._may_defer = KillSwitch(), deferred
+        if self._killed:
+            self._switch.press()
         try:
             with watching.killable(self.run_id, self.store, context):
                 if late:
                     watching.give_up(self.run_id, self.store, context, late)
-                if deferred:
-                    found = self.poke(context)
-                    if found:
-                        return found.xcom_value
-                    self._defer(context)
                 return super().execute(context)
         finally:
-            self._switch = None
+            self._switch, self._killed, self._may_defer = None, False, False
 
     def _defers(self) -> bool:
         from airflow_train.tasks import compat

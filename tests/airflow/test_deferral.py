@@ -168,15 +168,27 @@ def test_the_timeout_of_a_sensor_ends_the_run_it_owns(
     assert wait(store, outcome.xcom("train", "run_id"), timeout=30).status == "Canceled"
 
 
+@pytest.mark.parametrize("how", ["soft_fail=True", "never_fail=True", "soft_fail=True, mode='reschedule'"])
+def test_a_sensor_that_may_fail_softly_does_so_whenever_its_run_failed(
+    make_dag: Dag, run_dag: Run, script: Script, deferrals: list[Any], how: str
+) -> None:
+    """Before it could be deferred as well as behind that."""
+    script("raise ValueError('bad weather')")
+    ended = SUBMIT.replace("wait_for_completion=False", "retries=0")
+    more = f"{how}, trigger_rule='all_done'"
+    assert run_dag(make_dag(ended + SENSOR.format(more=more))).states()["wait"] == "skipped"
+    assert deferrals == []
+
+
+@pytest.mark.parametrize("error", [OSError("no such folder"), TypeError("a client's own mistake")])
 def test_what_a_triggerer_cannot_read_is_watched_by_the_worker(
-    make_dag: Dag, run_dag: Run, logs: str, store: Any, monkeypatch: pytest.MonkeyPatch
+    make_dag: Dag, run_dag: Run, logs: str, store: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """As when the triggerer is another machine, on which the store's folder isn't."""
-    from airflow_train.exceptions import StoreError
     from airflow_train.tasks import store_watch
 
-    def elsewhere(uri: str) -> None:
-        raise StoreError(f"{uri} isn't here.")
+    def elsewhere(_: str) -> None:
+        raise error
 
     monkeypatch.setattr(store_watch, "open_store", elsewhere)
     monkeypatch.setattr(store_watch, "PATIENCE", 0.1)
