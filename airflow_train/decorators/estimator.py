@@ -79,6 +79,9 @@ class _EstimatorDecorator(_TaskDecorator):  # type: ignore[type-arg]
     """Airflow's decorator object; mapped tasks get our retries too, unless the DAG says otherwise."""
 
     def _expand(self, expand_input: Any, *, strict: bool) -> Any:
+        from airflow_train.tasks import mapping
+
+        self.kwargs = mapping.arguments(self.kwargs)
         dag = self.kwargs.get("dag") or DagContext.get_current()
         group = self.kwargs.get("task_group") or TaskGroupContext.get_current(dag)
         defaults, _ = get_merged_defaults(dag, group, None, self.kwargs.get("default_args"))
@@ -106,10 +109,6 @@ def estimator_task(python_callable: Callable[..., Any] | None = None, **kwargs: 
         raise DefinitionError(
             f"@task.estimator({python_callable!r}) names no argument; write @task.estimator(estimator=…)."
         )
-    if hasattr(kwargs.get("estimator"), "to_dict"):  # mapped tasks keep it as it is, and DAGs are serialized
-        from airflow_train.tasks import plain
-
-        kwargs["estimator"] = plain.at_parse(kwargs["estimator"], None)
 
     def decorate(function: Callable[..., Any]) -> Any:
         return _EstimatorDecorator(

@@ -89,14 +89,21 @@ class EstimatorOperator(BaseOperator):
         self.store = store
         self._push_each = bool(self.multiple_outputs)
         self._switch: KillSwitch | None = None
+        self._killed = False
         self._check_arguments()
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As of every operator; definitions among the arguments become plain data, as in tasks that aren't mapped."""
+        from airflow_train.tasks import mapping
+
+        return mapping.of(super().partial(**mapping.arguments(kwargs)))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run it; returns `run_id`, `status`, `metrics`, `outputs_uri` and `logs_uri`."""
         from airflow_train.tasks import training
-        from airflow_train.tasks.kill import KillSwitch
 
-        self._switch = KillSwitch()
+        switch = self._arm()
         wish = training.Wish(
             estimator=self.estimator,
             compute_target=self.compute_target,
@@ -112,32 +119,32 @@ class EstimatorOperator(BaseOperator):
             store=self.store,
         )
         try:
-            return self._told(training.train(wish, context, self._switch, self._defer), context)
+            return self._told(training.train(wish, context, switch, self._defer), context)
         finally:
-            self._switch = None
+            self._switch, self._killed = None, False
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the deferral; returns what `execute` does."""
         from airflow_train.tasks import training
-        from airflow_train.tasks.kill import KillSwitch
 
-        self._switch = KillSwitch()
+        switch = self._arm()
         leave = self.on_kill_action == "leave"
         try:
             result = training.resume(
                 event,
                 context,
-                self._switch,
+                switch,
                 leave=leave,
                 poll_interval=self.poll_interval,
                 retry_on=self.retry_on,
             )
             return self._told(result, context)
         finally:
-            self._switch = None
+            self._switch, self._killed = None, False
 
     def on_kill(self) -> None:
-        """Tell `execute` to end; whether the run ends too is decided there."""
+        """Tell `execute` to end, also when it is still on its way; whether the run ends too is decided there."""
+        self._killed = True
         if self._switch is not None:
             self._switch.press()
 
@@ -146,6 +153,14 @@ class EstimatorOperator(BaseOperator):
 
         super()._do_render_template_fields(*args, **kwargs)
         self.estimator = plain.readable(self.estimator, plain.folder_of(self.get_dag()))
+
+    def _arm(self) -> KillSwitch:
+        from airflow_train.tasks.kill import KillSwitch
+
+        self._switch = KillSwitch()
+        if self._killed:
+            self._switch.press()
+        return self._switch
 
     def _defer(self, asked: dict[str, Any]) -> None:
         from airflow_train.triggers.run import RunTrigger

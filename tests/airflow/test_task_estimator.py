@@ -161,3 +161,19 @@ def test_the_serialized_dag_holds_no_object_and_stays_the_same(
     texts = [json.dumps(DagSerialization.serialize_dag(one)["tasks"], sort_keys=True) for one in (dag, again)]
     assert texts[0] == texts[1]
     assert "object at 0x" not in texts[0]
+
+
+def test_a_task_that_is_ended_while_its_function_runs_trains_nothing(
+    make_dag: Dag, run_dag: Run, store: Any
+) -> None:
+    dag = make_dag(
+        """
+        @task.estimator(estimator="base.yaml", retries=0)
+        def train(ti=None):
+            ti.task.on_kill()  # as Airflow does it, in a signal handler
+            return {}
+        train()
+        """
+    )
+    assert run_dag(dag).state == "failed"
+    assert store.list_runs() == []
