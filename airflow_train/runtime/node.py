@@ -108,7 +108,9 @@ class Node:
                 try:
                     self._start_ranks()
                 except OSError as error:
-                    self.error = "the ranks could not be started: %s" % error
+                    self.error = "the ranks could not be started: %s" % (error.strerror or error)
+                    if self.ranks.left():  # they would wait for the others
+                        self._stop(protocol.STOP_LAUNCHER, grace=0.0, detail=self.error)
                 self._watch()
         elif records.read(os.path.join(self.run_folder, protocol.VERDICT_FILE)) is None:
             self._stop_record(protocol.STOP_CANCEL)

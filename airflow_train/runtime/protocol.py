@@ -136,7 +136,7 @@ STOP_PHASE_LIMIT = "phase_limit"
 STOP_JUDGED = "judged"
 #: Nothing came from any rank for longer than it may; `rank` is the odd one, `detail` says what it was doing.
 STOP_NO_PROGRESS = "no_progress"
-#: mpirun ended while ranks were running; `detail` says how.
+#: Not all ranks could be started, or mpirun ended while they were running; `detail` says how.
 STOP_LAUNCHER = "launcher"
 
 # `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.

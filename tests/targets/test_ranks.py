@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 
+import pytest
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.local.plan import LocalPlan
+from airflow_train.targets.local.target import LocalTarget
 from tests.targets.lab import Lab
 
 PYTORCH = {"type": "pytorch"}
@@ -155,3 +162,22 @@ def test_arguments_name_the_rank_as_azure_ml_did(lab: Lab) -> None:
     )
 
     assert lab.lines(view.record.run_id, 3) == ["['--rank=1', '1/4', '$LOCAL_RANKS', '$HOME $$', '%d']"]
+
+
+def test_where_not_all_ranks_can_be_started_none_waits_for_the_others(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor needs a file descriptor for each rank."""
+    plan, few = LocalTarget.plan, ("sh", "-c", 'ulimit -n 30 && exec "$@"', "sh")
+
+    def limited(self: LocalTarget, spec: RunSpec, store: RunStore) -> LocalPlan:
+        made = plan(self, spec, store)
+        return replace(made, supervisor=(*few, *made.supervisor))
+
+    monkeypatch.setattr(LocalTarget, "plan", limited)
+    view = lab.run("signal.pause()", distribution=PYTORCH, process_count_per_node=40)
+    verdict = view.record.verdict or {}
+
+    assert verdict["reason"] == "infrastructure"
+    assert verdict["message"].endswith("the ranks could not be started: Too many open files.")
+    assert lab.nothing_left(view.record.run_id)
