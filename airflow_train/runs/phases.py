@@ -15,7 +15,11 @@ OPTIONS: Mapping[str, str] = {
     **{name: f"[train] {name}_limit" for name in protocol.LIMITED},
     "run": "max_run_duration_seconds",
 }
-_OF_STATUS = {status: name for name, status in reversed(protocol.PHASES.items())}
+#: Of events that name no phase, as older versions wrote them.
+_OF_STATUS = {
+    **{status: name for name, status in reversed(protocol.PHASES.items())},
+    "Preparing": "stage",
+}
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,9 @@ def _detail(rank: int, asked: list[Asked], stacks: dict[int, list[Frame]], launc
     others = [stack for other, stack in stacks.items() if other != rank and stack]
     if others:
         place, count = Counter(_place(stack, launch["work_folder"]) for stack in others).most_common(1)[0]
-        where += "; %d of the others were at %s" % (count, place)
+        where += "; %d of the others %s at %s" % (count, "was" if count == 1 else "were", place)
     ended = len(launch["ranks"]) - len(stacks)
-    return where + ("; %d ranks had ended" % ended if ended else "")
+    return where + ("; %d %s had ended" % (ended, "rank" if ended == 1 else "ranks") if ended else "")
 
 
 def _place(stack: list[Frame], work: str) -> str:

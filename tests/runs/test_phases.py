@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from airflow_train.runs.phases import Phase, fold
 from airflow_train.runtime import protocol
 
@@ -53,10 +55,14 @@ def test_a_run_without_events_is_being_handed_over_since_it_was_created() -> Non
     assert (found.name, found.since, found.limit, found.until) == ("start", CREATED, 5.0, CREATED)
 
 
-def test_events_of_earlier_versions_have_a_phase_too() -> None:
-    old = {"at": CREATED, "status": "Finalizing", "reason": "collecting outputs"}
+@pytest.mark.parametrize(
+    ("status", "phase"),
+    [("Starting", "start"), ("Preparing", "stage"), ("Running", "run"), ("Finalizing", "collect")],
+)
+def test_events_of_earlier_versions_have_a_phase_too(status: str, phase: str) -> None:
+    old = {"at": CREATED, "status": status, "reason": "it goes on"}
 
-    assert fold([old], CREATED, {})[-1].name == "collect"
+    assert fold([old], CREATED, {})[-1].name == phase
 
 
 def test_a_limit_that_passed_is_named_with_its_mend() -> None:
