@@ -14,5 +14,5 @@
     doctor      doctor
 
 Exit codes: 0 completed or detached, 1 failed, 2 bad input, 3 cancelled; 130 when Ctrl-C ended a command that had not
-started anything, 141 when whoever read the output went away.
+started anything or waited for a run, 141 when whoever read the output went away.
 """

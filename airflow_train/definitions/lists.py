@@ -12,6 +12,7 @@ from airflow_train.definitions.report import At
 from airflow_train.definitions.suspects import note_value, note_words
 from airflow_train.definitions.values import Written, is_deferred
 from airflow_train.definitions.words import as_python, has_rank, left_for_later, plain_data, text_of
+from airflow_train.runtime import protocol
 
 _PROGRAM = "write a program and its arguments, or leave it out"
 #: Characters of one argument of a command, as Linux allows.
@@ -46,6 +47,14 @@ class TextList(Kind):
         return {"type": "array", "items": {"type": "string"}}
 
 
+#: Variables that a run's own processes set for its script.
+_OURS = frozenset({
+    protocol.RUN_ID, protocol.EXPERIMENT, protocol.METRICS, protocol.FILES, protocol.TAGS, protocol.RANK,
+    protocol.CANCEL, protocol.SECRETS, protocol.PREVIOUS_OUTPUTS, protocol.STACKS, protocol.WATCHED,
+    protocol.PROPERTIES, protocol.MODELS, protocol.MPI,
+})  # fmt: skip
+
+
 class TextMap(Kind):
     """Names with text values; numbers and booleans are taken as they are written."""
 
@@ -66,6 +75,10 @@ class TextMap(Kind):
     def _value(self, name: Any, item: Any, at: At) -> Any:
         if not str(name).strip() or "\0" in str(name) or (self.environment and "=" in str(name)):
             return at.say(f"{at} has a name that can't be used", "give it a name without = and NUL")
+        if self.environment and name in _OURS:
+            return at.say(
+                f"{at} can't be given, because every rank gets a variable of that name", "rename it"
+            )
         if self.environment:
             note_value(str(name), item, at)
         if is_deferred(item):

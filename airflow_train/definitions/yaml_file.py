@@ -29,6 +29,8 @@ from airflow_train.exceptions import DefinitionError
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STR_TAG = "tag:yaml.org,2002:str"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: Characters that no YAML file may hold.
+_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 _STARTS = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -207,19 +209,25 @@ def _read(text: str, path: Path, begin: str) -> Document:
     except _Stop as stop:
         raise DefinitionError(f"{path}:{stop.line}: {stop}") from None
     except yaml.YAMLError as error:
-        raise DefinitionError(f"{path}:{_line_of(error)}: {_syntax(error, text)}") from error
+        raise DefinitionError(f"{path}:{_line_of(error, text)}: {_syntax(error, text)}") from error
     return document
 
 
-def _line_of(error: yaml.YAMLError) -> int:
+def _line_of(error: yaml.YAMLError, text: str) -> int:
+    if isinstance(error, yaml.reader.ReaderError):
+        found = _UNPRINTABLE.search(text)
+        return text.count("\n", 0, found.start()) + 1 if found else 1
     mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     return int(mark.line) + 1 if mark is not None else 1
 
 
 def _syntax(error: yaml.YAMLError, text: str) -> str:
     lines = text.splitlines()
-    number = _line_of(error)
+    number = _line_of(error, text)
     line = lines[number - 1] if number <= len(lines) else ""
+    if isinstance(error, yaml.reader.ReaderError) and (found := _UNPRINTABLE.search(text)):
+        code = f"{ord(found[0]):02x}"
+        return f"the character {code} (hexadecimal) can't stand in YAML; leave it out."
     conflict = next((place for place, one in enumerate(lines, 1) if one.startswith("<<<<<<< ")), 0)
     if conflict:
         return f"line {conflict} begins a merge conflict; resolve it."

@@ -122,6 +122,11 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         5,
         ("environment_variables.A is empty", '""'),
     ),
+    "an environment variable is one of ours": (
+        "environment_variables: {AIRFLOW_TRAIN_RANK: 7}",
+        4,
+        ("environment_variables.AIRFLOW_TRAIN_RANK can't be given", "rename it"),
+    ),
     "an environment variable is a list": (
         "environment_variables:\n  A: [1]",
         5,

@@ -57,7 +57,7 @@ def test_a_malformed_file_is_one_sentence_with_its_line(name: str, tmp_path: Pat
         (HEAD.encode() + b"experiment: caf\xe9\n", ("UTF-8",)),
         (HEAD.encode("utf-16"), ("UTF-8",)),
         (HEAD.encode() + b"experiment: a\0b\n", ("NUL",)),
-        (HEAD.encode() + b"experiment: a\x07b\n", ("YAML",)),
+        (HEAD.encode() + b"experiment: a\x07b\n", ("yaml:4: the character 07", "YAML")),
         (b"# " + b"x" * 1_000_001, ("larger than",)),
         (b"\x89PNG\r\n\x1a\n\x00\x00", ("UTF-8",)),
     ],
