@@ -23,7 +23,7 @@ def outlets(model_name: Any, declared: Any) -> list[Any]:
     theirs = list(declared) if isinstance(declared, (list, tuple, set)) else [declared] if declared else []
     known = isinstance(model_name, str) and not any(mark in model_name for mark in _TEMPLATE)
     ours = Asset(_uri(model_name)) if known else AssetAlias(MODELS)
-    return theirs if ours in theirs else [*theirs, ours]
+    return theirs if _same(ours, theirs) else [*theirs, ours]
 
 
 def tell(context: Mapping[str, Any], outlets: list[Any], facts: Mapping[str, Any]) -> None:
@@ -35,10 +35,16 @@ def tell(context: Mapping[str, Any], outlets: list[Any], facts: Mapping[str, Any
     from airflow.sdk import Asset, AssetAlias
 
     asset, alias = Asset(_uri(facts["name"])), AssetAlias(MODELS)
-    if asset in outlets:
-        context["outlet_events"][asset].extra = dict(facts)
+    if declared := _same(asset, outlets):
+        context["outlet_events"][declared].extra = dict(facts)
     elif alias in outlets:
         context["outlet_events"][alias].add(asset, extra=dict(facts))
+
+
+def _same(ours: Any, declared: list[Any]) -> Any:
+    """The declared one that ours is, or whose URI it has under another name: Airflow refuses two such; None if none."""
+    uri = getattr(ours, "uri", None)
+    return next((one for one in declared if one == ours or (uri and getattr(one, "uri", None) == uri)), None)
 
 
 def _uri(model_name: str) -> str:

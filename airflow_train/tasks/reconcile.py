@@ -46,7 +46,10 @@ def stop_orphans(store: RunStore, patience: float = PATIENCE) -> list[str]:
         )
         for run_id, entry in owned.items():
             task = entry["task"]
-            state = kill.state_in(states or {}, task)
+            if kill.state_in(states or {}, task) not in _OVER:
+                continue
+            # asked for many, Airflow's answer calls `train[1]` what it calls the task `train_1`
+            state = kill.state_of(task, patience)
             if state not in _OVER or compat.xcom_of(task, "run_id", patience) != run_id:
                 continue
             reason = f"its task {dag_id}.{task['task_id']} has ended ({state}) without it"

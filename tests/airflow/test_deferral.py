@@ -274,7 +274,13 @@ async def cancelled_every_moment(work: Any) -> None:
     await asyncio.gather(*run._stopping)
 
 
-def orphan(make_dag: Dag, run_dag: Run, monkeypatch: pytest.MonkeyPatch, more: str = "") -> Any:
+def orphan(
+    make_dag: Dag,
+    run_dag: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    more: str = "",
+    how: str = "EstimatorOperator",
+) -> Any:
     """A task that failed while its run goes on, as when the worker of the last try is killed."""
     from airflow_train.tasks import training
 
@@ -283,9 +289,7 @@ def orphan(make_dag: Dag, run_dag: Run, monkeypatch: pytest.MonkeyPatch, more: s
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "follow", dies)
-        dag = make_dag(
-            f'EstimatorOperator(task_id="lost", estimator={DATA}, experiment="lost", retries=0, {more})'
-        )
+        dag = make_dag(f'{how}(task_id="lost", estimator={DATA}, experiment="lost", retries=0, {more})')
         assert run_dag(dag).states() == {"lost": "failed"}
 
 
@@ -307,6 +311,33 @@ def test_a_run_whose_task_has_ended_without_it_is_found_and_stopped_by_the_next_
         assert not store.cancel_asked(run.run_id)
         store.ask_cancel(run.run_id, "the test", "")
         wait(store, run.run_id, timeout=30)
+
+
+def test_the_end_of_a_task_whose_name_is_like_that_of_a_mapped_one_stops_nothing(
+    make_dag: Dag, run_dag: Run, script: Script, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's answer about several tasks has one entry for `lost[0]` and `lost_0`."""
+    from airflow_train.lifecycle.wait import wait
+    from airflow_train.tasks import compat, reconcile
+
+    script(FOREVER)
+    orphan(make_dag, run_dag, monkeypatch, ").expand(tags=[{}]", "EstimatorOperator.partial")
+    [run] = store.list_runs(experiment="lost")
+    task = store.newest_owner(run.run_id)["task"]
+    assert task["map_index"] == 0
+    states = {("lost", 0): "deferred", ("lost_0", -1): "failed"}
+
+    def answer(_: str, __: Any, task_ids: Any, index: int, ___: float) -> Any:
+        rows = states if index < 0 else {(task_ids[0], index): states[task_ids[0], index]}
+        named = {name if at < 0 else f"{name}_{at}": state for (name, at), state in rows.items()}
+        return {task["dag_run_id"]: named}
+
+    monkeypatch.setattr(compat, "task_states", answer)
+    monkeypatch.setattr(compat, "xcom_of", lambda *_: run.run_id)
+    assert reconcile.stop_orphans(store) == []
+    states["lost", 0] = "failed"
+    assert reconcile.stop_orphans(store) == [run.run_id]
+    assert wait(store, run.run_id, timeout=30).status == "Canceled"
 
 
 def test_a_watch_with_nobody_left_is_gone(store: Any) -> None:

@@ -83,6 +83,18 @@ def test_a_name_that_is_known_only_when_the_task_runs_goes_through_the_alias(
     assert found[f"airflow-train://models/{dag.dag_id}-model"]["version"] == 1
 
 
+def test_an_asset_that_its_author_declares_under_another_name_bears_the_event(
+    make_dag: Dag, run_dag: Run, script: Script, events: Any
+) -> None:
+    script(WRITES)
+    more = 'model_name="p", outlets=[Asset(name="mine", uri="airflow-train://models/p")]'
+    dag = make_dag(TRAIN + REGISTER.format(more=more), HEADER)
+    assert [one.name for one in dag.get_task("register").outlets] == ["mine"]
+    assert run_dag(dag).state == "success"
+    [(uri, extra, _)] = events()
+    assert (uri, extra["version"]) == ("airflow-train://models/p", 1)
+
+
 @pytest.mark.parametrize("how", ["name", "expanded"])
 def test_mapped_tasks_tell_too(make_dag: Dag, run_dag: Run, script: Script, events: Any, how: str) -> None:
     script(WRITES)
