@@ -18,7 +18,7 @@ from typing import Any
 from airflow_train.definitions.conda_dependencies import PROJECT_FOLDERS
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import Path as Place
-from airflow_train.definitions.values import nearest
+from airflow_train.definitions.values import nearest, shown
 from airflow_train.exceptions import DefinitionError
 
 SUFFIX = ".runconfig"
@@ -39,12 +39,24 @@ def is_run_configuration(path: str) -> bool:
     return place.suffix == SUFFIX or (not place.suffix and place.parent.name in PROJECT_FOLDERS)
 
 
+def place_of(path: Any) -> Path:
+    """The file or folder that is named; the current folder by default.
+
+    :raises DefinitionError: it is no path.
+    """
+    if not isinstance(path, (str, os.PathLike, type(None))):
+        raise DefinitionError(
+            f"RunConfiguration: path is {shown(path)} but must be a path; write it as text."
+        )
+    return Path(path or "").expanduser()
+
+
 def find(path: str | os.PathLike[str] | None, name: str | None) -> Path:
     """The file of a run configuration.
 
     :raises DefinitionError: there is none.
     """
-    place = Path(path or "").expanduser()
+    place = place_of(path)
     try:
         if not os.path.isdir(place):
             whole = Path(f"{place}{SUFFIX}")

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_train.definitions.conda_dependencies import PROJECT_FOLDERS, CondaDependencies
-from airflow_train.definitions.runconfig_names import CONDA_FILE, ENVIRONMENT_FILE, OWN_NAMES, SUFFIX, camel
+from airflow_train.definitions.runconfig_names import (
+    CONDA_FILE,
+    ENVIRONMENT_FILE,
+    OWN_NAMES,
+    SUFFIX,
+    camel,
+    place_of,
+)
 from airflow_train.definitions.values import shown
 from airflow_train.exceptions import DefinitionError
 
@@ -39,7 +46,7 @@ def save(made: RunConfiguration, path: str | os.PathLike[str] | None, name: str 
 
 def _target(path: str | os.PathLike[str] | None, name: str | None) -> tuple[Path, Path]:
     """The file to write, and the project's folder."""
-    place = Path(path or "").expanduser()
+    place = place_of(path)
     if not os.path.isdir(place):
         if name is not None:
             raise DefinitionError(

@@ -443,3 +443,10 @@ def test_a_name_for_a_folder_that_is_not_there_is_refused_and_writes_nothing(tmp
     ):
         RunConfiguration().save(tmp_path / "proj", "mine")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("use", [RunConfiguration.load, RunConfiguration().save, RunConfiguration.delete])
+def test_what_is_no_path_is_one_sentence(use: Any) -> None:
+    for path in (5, b"a", ["a"], object()):
+        with pytest.raises(DefinitionError, match=r"path is .* but must be a path"):
+            use(path, "train")
