@@ -1,5 +1,7 @@
 """Runs a command, and ends everything that came from it when told to (TERM) or when whoever started this has died.
 
+    python guard.py PID_OF_WHO_STARTS_IT COMMAND...
+
 A script of its own, because pytest may be killed with -9 and Airflow's processes, and the supervisors of runs, which
 leave their parents on purpose, must not outlive it. Being their subreaper, this process inherits all of them.
 """
@@ -18,9 +20,9 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(command: list[str]) -> None:
+def main(parent: int, command: list[str]) -> None:
     """Run the command until there is a reason to end it."""
-    parent, told = os.getppid(), []
+    told: list[str] = []
     signal.signal(signal.SIGTERM, lambda *_: told.append("to end"))
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -58,4 +60,4 @@ def descendants(root: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -40,7 +40,7 @@ class Standalone:
         airflow = Path(sys.executable).with_name("airflow")
         with self.output.open("ab") as output:
             guarded = subprocess.Popen(
-                [sys.executable, guard.__file__, sys.executable, str(airflow), command],
+                [sys.executable, guard.__file__, str(os.getpid()), sys.executable, str(airflow), command],
                 env=self._environment,
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,

@@ -17,9 +17,9 @@ from tests.targets.lab import processes_of, until
 
 #: Starts a guard as pytest does, with something that leaves its parent.
 STARTER = """
-    import subprocess, sys, time
+    import os, subprocess, sys, time
     away = "setsid sleep 1000 & exec sleep 1000"
-    subprocess.Popen([sys.executable, sys.argv[1], "sh", "-c", away], start_new_session=True)
+    subprocess.Popen([sys.executable, sys.argv[1], str(os.getpid()), "sh", "-c", away], start_new_session=True)
     time.sleep(1000)
 """
 
@@ -34,10 +34,21 @@ def test_whoever_started_the_guard_takes_everything_along(victim: str) -> None:
     try:
         until(lambda: sum(line.startswith("sleep 1000") for _, line in processes_of(mark)) == 2)
         if victim != "starter":
-            [told] = [pid for pid, line in processes_of(mark) if f"{guard.__file__} sh" in line]
+            [told] = [pid for pid, line in processes_of(mark) if f"{guard.__file__} {starter.pid} sh" in line]
             os.kill(told, signal.SIGTERM)
             until(lambda: [pid for pid, _ in processes_of(mark)] == [starter.pid])
     finally:
         starter.kill()
         starter.wait()
+    until(lambda: not processes_of(mark))
+
+
+def test_a_guard_whose_starter_is_killed_before_it_looks_ends_everything_too() -> None:
+    mark = ids.drawn("guard")
+    at_once = textwrap.dedent(STARTER).replace("time.sleep(1000)", "os.kill(os.getpid(), 9)")
+    subprocess.run(
+        [sys.executable, "-c", at_once, guard.__file__],
+        env={**os.environ, protocol.RUN_ID: mark},
+        check=False,
+    )
     until(lambda: not processes_of(mark))
