@@ -86,6 +86,22 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def docker_engine() -> str:
+    """Address of a Docker engine that has the test image. Mark the test `docker`."""
+    from airflow_train.exceptions import TrainError
+    from airflow_train.targets.docker.engine import Engine
+    from tests.targets.lab import IMAGE
+
+    engine = Engine({})
+    try:
+        if not engine.has_image(IMAGE):
+            pytest.skip(f"the Docker engine at {engine.where} has no image {IMAGE}; bash .ci/docker makes it")
+    except TrainError as error:
+        pytest.skip(str(error))
+    return engine.where
+
+
+@pytest.fixture(scope="session")
 def python38() -> str:
     """Path of a Python 3.8 interpreter, the oldest the runtime supports. Mark the test `python38`."""
     candidates = [os.environ.get("PYTHON38") or "", *_python38_candidates()]
@@ -122,7 +138,7 @@ def _open_mpi(python: str) -> int:
     """Major version of the Open MPI that runs scripts of this Python; 0 for none."""
     import subprocess
 
-    from airflow_train.targets.local import mpi
+    from airflow_train.targets import mpi
 
     found = mpi.find(python) if os.access(python, os.X_OK) else None
     command = [python, "-c", "import mpi4py"]

@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 _FILE = "YAML file of a definition"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MODEL = "name, or name:version; the newest version when none is named"
 
 
@@ -199,6 +200,29 @@ def _checks(commands: Any) -> None:
         "say what works here and what to do about the rest",
         "print a JSON list",
     )
+
+    cleanup = _command(
+        commands,
+        "cleanup",
+        "cleanup:cleanup",
+        "remove what runs have left on engines and nobody owns",
+        "print a JSON list",
+    )
+    cleanup.add_argument("--dry-run", action="store_true", help="only show it")
+    cleanup.add_argument(
+        "--older-than",
+        metavar="AGE",
+        type=_seconds,
+        default=3600.0,
+        help="only what is older, e.g. 90s, 10m, 2h, 1d; an hour by default",
+    )
+
+
+def _seconds(text: str) -> float:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 10m, 2h or 1d")
+    return float(int(number) * _UNITS[unit])
 
 
 def _count(text: str) -> int:

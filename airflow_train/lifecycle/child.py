@@ -10,6 +10,7 @@ from airflow_train.lifecycle.files import RunFiles
 from airflow_train.runs import metrics
 from airflow_train.store import layout
 from airflow_train.store.files import Files
+from airflow_train.store.live import Live
 
 if TYPE_CHECKING:
     from airflow_train.lifecycle.run import Run
@@ -97,7 +98,8 @@ class ChildRun(RunFiles):
 
     def _lines(self) -> bytes:
         folder = layout.children(self._top.id, *self._above[:-1])
-        return self._top.files.read_or_none(f"{folder}/{self._above[-1]}/metrics.jsonl") or b""
+        name = f"{folder}/{self._above[-1]}/metrics.jsonl".removeprefix(f"{layout.run(self._top.id)}/")
+        return Live(self._top.files, self._top.id).read(name)
 
 
 def children(top: Run, above: tuple[str, ...] = (), *, recursive: bool = False) -> Iterator[ChildRun]:

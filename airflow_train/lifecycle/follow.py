@@ -7,11 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from airflow_train.runtime import protocol
 from airflow_train.store import layout
+from airflow_train.store.live import Live
 from airflow_train.store.run_store import RunStore
 
 #: Most bytes of one rank that one look takes.
 PIECE = 4 << 20
+#: Below the folder of the run.
+USER_LOGS = f"{protocol.FILES_FOLDER}/user_logs"
 _RANK_LOG = re.compile(r"std_log_process_(\d+)\.txt")
 
 
@@ -28,6 +32,7 @@ class Follower:
 
     def __init__(self, store: RunStore, run_id: str, rank: int | None = None) -> None:
         self._store, self._run_id, self._only = store, run_id, rank
+        self._live = Live(store.files, run_id)
         self._positions: dict[int, int] = {}
         #: Rank → time of a line of which only the beginning has been shown.
         self._open: dict[int, str] = {}
@@ -45,13 +50,14 @@ class Follower:
         yield from self.poll(last=True)
 
     def _ranks(self) -> list[int]:
-        names = self._store.files.list(layout.user_logs(self._run_id))
+        names = set(self._store.files.list(layout.user_logs(self._run_id)))
+        names |= {name.rpartition("/")[2] for name in self._live.sizes(USER_LOGS)}
         ranks = sorted(int(found[1]) for name in names if (found := _RANK_LOG.fullmatch(name)))
         return ranks if self._only is None else [rank for rank in ranks if rank == self._only]
 
     def _new(self, rank: int, last: bool) -> list[LogLine]:
         position = self._positions.get(rank, 0)
-        data = self._store.files.read_range(layout.rank_log(self._run_id, rank), position, PIECE)
+        data = self._live.read(protocol.rank_log(rank), position, PIECE)
         end = data.rfind(b"\n") + 1
         torn = end == 0 and len(data) == PIECE  # a line that is longer than a piece is shown in pieces
         if torn or last:

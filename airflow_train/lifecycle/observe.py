@@ -50,6 +50,7 @@ class Watcher:
         self._beat: tuple[Any, float] = (None, time.monotonic())
         self._unclaimed_since = time.monotonic()
         self._tries = 0
+        self._target: Target | None = None
 
     def look(self, may_start: bool = False) -> View:
         """Read, observe, and take the steps that need no waiting.
@@ -63,7 +64,7 @@ class Watcher:
             if record.verdict is not None:
                 self._settle(record)
                 return View(record, record.status)
-            target = targets.get(record.spec.target)
+            target = self._target = targets.get(record.spec.target)
             seen = target.observe(record, self.store)
             age, watched = self._heard(record)
             overdue = record.phases[-1].overdue(protocol.timestamp())
@@ -71,6 +72,10 @@ class Watcher:
             if (step is Step.END and ended) or not self._take(step, record, seen, may_start):
                 return View(record, shown_status(record, seen, age), overdue)
             ended = step is Step.END  # once: another user's supervisor can't be ended by this one
+
+    def glance(self) -> bool:
+        """Is a look worth while now? Asks what costs next to nothing."""
+        return self._target is not None and self._target.glance(self.run_id, self.store)
 
     def _heard(self, record: RunRecord) -> tuple[float, float]:
         """Seconds since the last sign of life by the clocks, and since this process saw it first."""

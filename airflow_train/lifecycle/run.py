@@ -235,6 +235,7 @@ class Run(RunFiles):
 
     def logs(self, rank: int | None = None) -> Iterator[LogLine]:
         """Output of all ranks, or of one, as far as it has come."""
+        observe.look(self._store, self.id)  # what was written far from the store comes home by this
         return Follower(self._store, self.id, rank).drain()
 
     def _place(self) -> tuple[Files, str, str]:

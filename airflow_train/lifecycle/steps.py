@@ -50,18 +50,24 @@ def next_step(
         return Step.END if overdue and silent(age, watched) else Step.WAIT
     if seen.supervisor is False:
         return Step.COLLECT
-    return Step.GIVE_UP if silent(age, watched) else Step.WAIT
+    return Step.GIVE_UP if silent(age, watched, seen.patience) else Step.WAIT
 
 
-def silent(age: float, watched: float) -> bool:
+def silent(age: float, watched: float, patience: float | None = None) -> bool:
     """Is a supervisor gone that can't be seen, or does one hang that can? Its clock alone never decides: this process
-    has to have watched too."""
-    return age > protocol.LEASE_SECONDS and watched > 2 * protocol.HEARTBEAT_SECONDS
+    has to have watched too.
+
+    :param patience: seconds of silence that mean nothing; the lease by default.
+    """
+    lease = protocol.LEASE_SECONDS
+    longest = lease if patience is None else patience
+    return age > longest and watched > max(2 * protocol.HEARTBEAT_SECONDS, longest - lease)
 
 
 def shown_status(record: RunRecord, seen: Observation, age: float) -> Status:
     """The status that people see: Running turns into NotResponding while its supervisor isn't heard."""
-    quiet = seen.supervisor is False or (seen.supervisor is None and age > protocol.LEASE_SECONDS)
+    unheard = seen.supervisor is None and age > protocol.LEASE_SECONDS
+    quiet = seen.supervisor is False or seen.paused or unheard
     return (
         "NotResponding" if record.status == "Running" and quiet and record.report is None else record.status
     )

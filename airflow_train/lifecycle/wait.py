@@ -18,12 +18,11 @@ from airflow_train.exceptions import (
 from airflow_train.lifecycle import secrets as keeping
 from airflow_train.lifecycle.observe import View, Watcher
 from airflow_train.runs.verdict import Verdict
-from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 
 #: First pause between two looks; it grows by half up to the poll interval. Seconds.
 FIRST_PAUSE = 0.02
-#: A look reads a dozen files; in between, on local stores, one is glanced at this often. Seconds.
+#: A look reads a dozen files; in between, what costs next to nothing is asked this often. Seconds.
 GLANCE = 0.01
 
 _ERRORS: dict[str, type[RunNotCompleted]] = {
@@ -66,19 +65,16 @@ def wait(
             on_look(view)
         if view.terminal or (deadline is not None and time.monotonic() >= deadline):
             return view
-        _rest(store, run_id, pause, sleep)
+        _rest(watcher, pause, sleep)
         pause = min(pause * 1.5, longest)
 
 
-def _rest(store: RunStore, run_id: str, seconds: float, sleep: Callable[[float], object]) -> None:
-    """The pause between two looks, cut short by the exit report where a glance at it costs one `stat`."""
-    if store.files.local_root is None:
-        sleep(seconds)
-        return
+def _rest(watcher: Watcher, seconds: float, sleep: Callable[[float], object]) -> None:
+    """The pause between two looks, cut short by the end of the run where a glance shows it."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         sleep(min(left, GLANCE))
-        if store.files.exists(layout.report(run_id)):
+        if watcher.glance():
             return
 
 

@@ -100,10 +100,11 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
             )
             message = phase.too_long(record.stop.get("detail", ""))
             return replace(failed, reason="phase_limit", message=message)
-    if stopped == protocol.STOP_LAUNCHER and record.stop:
+    if stopped in (protocol.STOP_LAUNCHER, protocol.STOP_OUTSIDE) and record.stop:
         return replace(failed, message=f"The run was lost: {record.stop['detail']}.")
     if problem and not exits:
-        return replace(failed, message=f"Nothing was started: {problem}.")
+        why = (record.report or {}).get("reason") or failed.reason
+        return replace(failed, reason=why, message=f"Nothing was started: {problem}.")
     return _failed(failed, record, lost)
 
 

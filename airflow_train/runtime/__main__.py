@@ -1,7 +1,8 @@
-"""Entry point of the zipapp: `python runtime.pyz node|collect|rank /path/to/launch.json`.
+"""Entry point of the zipapp: `python runtime.pyz node|container|collect|rank /path/to/launch.json`.
 
 `node` returns at once: the supervisor goes on as a daemon in a session of its own, so that nothing that happens to
-whoever started it reaches it. `rank` is what mpirun starts.
+whoever started it reaches it. `container` is the same supervisor as the first process of a container: it stays, and
+when it is started again it finishes what the first start left. `rank` is what mpirun starts.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 
 def main() -> int:
     """Run one command; the exit code is 2 for a command line or launch file that isn't understood."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "collect", "rank"):
-        print("usage: runtime.pyz node|collect|rank LAUNCH.json", file=sys.stderr)
+    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "container", "collect", "rank"):
+        print("usage: runtime.pyz node|container|collect|rank LAUNCH.json", file=sys.stderr)
         return 2
     if sys.argv[1] == "node":
         if os.fork():
@@ -27,8 +28,8 @@ def main() -> int:
         return mpi_rank.main(sys.argv[2])
     from airflow_train.runtime import node
 
-    command = node.main if sys.argv[1] == "node" else node.collect_again
-    return command(sys.argv[2])
+    commands = {"node": node.main, "container": node.in_container, "collect": node.collect_again}
+    return commands[sys.argv[1]](sys.argv[2])
 
 
 if __name__ == "__main__":

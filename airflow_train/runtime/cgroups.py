@@ -106,8 +106,8 @@ class _Version2:
 _FACES: dict[int, Any] = {1: _Version1, 2: _Version2}
 
 
-def find(name: str, limit: int, proc: str = "/proc/self") -> Place:
-    """Where the group `name` of this process's own can be.
+def find(name: str | None, limit: int, proc: str = "/proc/self") -> Place:
+    """Where the group `name` of this process's own can be; without a name its own group, which somebody else limits.
 
     :raises NotHeld: nowhere.
     """
@@ -121,6 +121,8 @@ def find(name: str, limit: int, proc: str = "/proc/self") -> Place:
                 and os.path.isdir(group)
                 and (version == 1 or "memory" in _read(top, "cgroup.controllers").split())
             ):
+                if name is None:
+                    return {"folder": group, "version": version, "limit_bytes": limit, "whole": True}
                 base = _FACES[version].base(group, top)
                 if not os.access(base, os.W_OK):
                     raise NotHeld("%s can't be written" % base)
@@ -167,8 +169,15 @@ def _below(group: str | None, root: str) -> str | None:
 
 
 def rank_folder(place: Place, rank: dict[str, Any]) -> str:
-    """The group of a rank."""
+    """The group of a rank; that of all ranks where a container has one for all."""
+    if place.get("whole"):
+        return str(place["folder"])
     return os.path.join(place["folder"], "node_%d" % rank["node"], "rank_%d" % rank["rank"])
+
+
+def group_of(place: Place, rank: dict[str, Any]) -> str | None:
+    """The group that a rank has to enter; None where it is in the only one already."""
+    return None if place.get("whole") else rank_folder(place, rank)
 
 
 def make(place: Place, ranks: list[dict[str, Any]]) -> None:
@@ -224,17 +233,20 @@ def enter(folder: str) -> None:
 def facts(place: Place, rank: dict[str, Any]) -> dict[str, Any]:
     """`memory` of an exit record: what the kernel counted for a rank."""
     face, folder = _FACES[place["version"]], rank_folder(place, rank)
+    node = folder if place.get("whole") else os.path.dirname(folder)
     return {
         "limit_bytes": place["limit_bytes"],
         "peak_bytes": face.peak(folder),
         "oom_kills": face.kills(folder),
-        "at_limit": face.reached(os.path.dirname(folder), place["limit_bytes"]),
+        "at_limit": face.reached(node, place["limit_bytes"]),
     }
 
 
 def peaks(place: Place) -> dict[str, int | None]:
     """Node → the most memory that it held at once, in bytes; None where the kernel is too old to tell."""
     face = _FACES[place["version"]]
+    if place.get("whole"):
+        return {"0": face.peak(place["folder"])}
     _, nodes, _ = next(os.walk(place["folder"]), ("", [], []))
     return {name[len("node_") :]: face.peak(os.path.join(place["folder"], name)) for name in sorted(nodes)}
 

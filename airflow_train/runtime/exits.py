@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from airflow_train.runtime import cgroups, protocol, records
 
@@ -56,13 +57,29 @@ def _max_rss(usage: Any) -> int | None:
     return int(usage.ru_maxrss) * (1 if os.uname().sysname == "Darwin" else 1024)
 
 
+def memory_of(
+    launch: dict[str, Any], rank: dict[str, Any], place: cgroups.Place | None, status: int
+) -> dict[str, Any] | None:
+    """`memory` of an exit record. Where ranks share one group, a kill counts for those that were killed.
+
+    :param status: how the rank ended; 0 where it was stopped.
+    """
+    if place is None:
+        return None
+    facts = cgroups.facts(place, rank)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    if place.get("whole") and len(launch["ranks"]) > 1 and not killed:
+        facts["oom_kills"] = 0
+    return facts
+
+
 def of_wrapper(
     launch: dict[str, Any], rank: dict[str, Any], started: str, status: int, place: cgroups.Place | None
 ) -> dict[str, Any]:
     """The record that a wrapper has written, or what its death says when there is none."""
     found = records.read(path(launch, rank))
     if found is None:  # the wrapper was killed, and the kernel killed the script with it
-        memory = None if place is None else cgroups.facts(place, rank)
+        memory = memory_of(launch, rank, place, status)
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         found = empty(rank, started, signal=number, stopped_by=protocol.WRAPPER_KILLED, memory=memory)
         records.create(path(launch, rank), found)

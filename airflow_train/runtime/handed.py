@@ -39,6 +39,17 @@ def receive(launch: dict[str, Any], source: int = 0) -> bool:
     return set(launch["secrets"]).issubset(launch[_HANDED]["secrets"])
 
 
+def from_file(launch: dict[str, Any]) -> int:
+    """The descriptor of what lies in the file `handed` of a container, whose name is gone from then on."""
+    path = os.path.join(os.path.dirname(launch["outbox"]), protocol.HANDED_FILE)
+    try:
+        source = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(os.devnull, os.O_RDONLY)
+    os.unlink(path)
+    return source
+
+
 def pass_on(launch: dict[str, Any], connection: socket.socket) -> None:
     """Hand everything over to a wrapper that another process has started."""
     if launch.get("secrets"):

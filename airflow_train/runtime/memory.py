@@ -30,6 +30,9 @@ class NodeMemory:
         if not limit:
             return
         try:
+            if self.launch.get("outbox"):
+                self.place = cgroups.find(None, limit)  # the container's own, which its engine limits
+                return
             place = cgroups.find(group_name(self.launch), limit)
             records.create(
                 self._file, {"at": protocol.timestamp(), **place}
@@ -44,7 +47,7 @@ class NodeMemory:
     def news(self, left: list[dict[str, Any]]) -> list[str]:
         """One sentence for each of these ranks that goes on although a process of it was killed."""
         words: list[str] = []
-        if self.place is None:
+        if self.place is None or (self.place.get("whole") and len(self.launch["ranks"]) > 1):
             return words
         for one in left:
             rank, killed = one["rank"], cgroups.facts(self.place, one)["oom_kills"]
@@ -66,6 +69,8 @@ class NodeMemory:
         if not limit:
             return None
         place = self.place or records.read(self._file)
+        if place is not None and place.get("whole"):
+            return {"limit_bytes": limit, "peak_bytes": cgroups.peaks(place)}
         if place is None or os.path.basename(place["folder"]) != group_name(self.launch):
             return {"limit_bytes": limit, "peak_bytes": {}}
         peaks = cgroups.peaks(place)

@@ -36,16 +36,21 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at cancel request, time limit and the script's logs.
 LOOK = 0.2
+#: What is known when a container gets TERM.
+STOPPED_OUTSIDE = "its container was told to stop from outside, by `docker stop` or the engine's own shutdown"
 #: What is known when a rank was ended by mpirun while mpirun still lives.
 LAUNCHER_ENDS = "mpirun ended its ranks though none had failed, as it does when it is asked to from outside"
 
 
-def main(launch_path: str) -> int:
-    """Run the node that `launch_path` describes, unless somebody has claimed it; returns the exit code."""
+def main(launch_path: str, source: int = 0) -> int:
+    """Run the node that `launch_path` describes, unless somebody has claimed it; returns the exit code.
+
+    :param source: descriptor that gives the run's secrets.
+    """
     launch = records.read(launch_path)
     if launch is None:
         return 2
-    if not handed.receive(launch):
+    if not handed.receive(launch, source):
         print(
             protocol.timestamp(),
             "not started: whoever submits was killed while handing over secrets",
@@ -64,12 +69,31 @@ def main(launch_path: str) -> int:
     return 0
 
 
-def collect_again(launch_path: str) -> int:
+def in_container(launch_path: str) -> int:
+    """`main` as the first process of a container; started a second time, it collects what the first one left.
+
+    What the supervisor says goes to the node's log instead of the container's output.
+    """
+    launch = records.read(launch_path)
+    if launch is None:
+        return 2
+    log = os.path.join(launch["run_folder"], protocol.node_log(0))
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    words = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(words, 1)
+    os.dup2(words, 2)
+    source = handed.from_file(launch)
+    if os.path.exists(os.path.join(os.path.dirname(launch_path), protocol.CLAIM_FILE)):
+        return collect_again(launch_path, source)
+    return main(launch_path, source)
+
+
+def collect_again(launch_path: str, source: int = 0) -> int:
     """Finish what a killed supervisor left: collect logs and outputs, report. Harmless when it has been done."""
     launch = records.read(launch_path)
     if launch is None:
         return 2
-    handed.receive(launch)  # who doesn't have them collects too, but for logs
+    handed.receive(launch, source)  # who doesn't have them collects too, but for logs
     node = Node(launch, os.path.dirname(launch_path))
     with open(launch_path, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two who look at once collect one after the other
@@ -93,7 +117,9 @@ class Node:
         self.ranks = parts.ranks(launch)
         self.memory = NodeMemory(launch, folder)
         self.mirror = parts.mirror(launch)
+        self.outbox = parts.outbox(launch)
         self.heartbeat = parts.Heartbeat(self.path(protocol.HEARTBEAT_FILE))
+        self._told = False
         self._stopping: str | None = None
         self._kill_at: float | None = None
 
@@ -102,9 +128,14 @@ class Node:
 
     def run(self) -> None:
         """All phases."""
+        if self.outbox is not None:
+            signal.signal(signal.SIGTERM, self._told_to_stop)
         self.heartbeat.beat()
         if not self._canceled():
-            if self._stage() and not self._canceled():
+            staged = self._stage()
+            if self._told:
+                self._stop_record(protocol.STOP_OUTSIDE, detail=STOPPED_OUTSIDE)
+            elif staged and not self._canceled():
                 try:
                     self._start_ranks()
                 except OSError as error:
@@ -143,9 +174,19 @@ class Node:
             for name in (protocol.CANCEL_FILE, protocol.VERDICT_FILE)
         )
 
+    def _told_to_stop(self, *_: object) -> None:
+        """The engine stops the container: its own KILL follows, after the grace and a margin."""
+        self._told = True
+
     def _event(self, phase: str, reason: str) -> None:
         with records.tolerated("event"):
             records.append_event(self.run_folder, phase, reason)
+        self._ship(at_once=True)
+
+    def _ship(self, at_once: bool = False) -> None:
+        if self.outbox is not None:
+            with records.tolerated("segment of the outbox"):
+                self.outbox.ship(at_once)
 
     # ------------------------------------------------------------------ ranks
 
@@ -188,6 +229,7 @@ class Node:
                 self.heartbeat.beat()
                 self.mirror.sync()
                 self.usage.look(self.memory.place)
+                self._ship()
                 self._look()
 
     def _look(self) -> None:
@@ -202,6 +244,8 @@ class Node:
             self._stop(protocol.STOP_JUDGED, grace=0.0)
         elif os.path.exists(os.path.join(self.run_folder, protocol.CANCEL_FILE)):
             self._stop(protocol.STOP_CANCEL)
+        elif self._told:
+            self._stop(protocol.STOP_OUTSIDE, detail=STOPPED_OUTSIDE)
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         elif self.phases.name == "meet" and self.phases.passed():

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from airflow_train.runtime.channel import Outbox
     from airflow_train.runtime.mpirun import MpirunRanks
 
 
@@ -34,6 +35,15 @@ def ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:
     from airflow_train.runtime import mpirun  # every run waits for this process's imports
 
     return mpirun.MpirunRanks(launch)
+
+
+def outbox(launch: dict[str, Any]) -> Outbox | None:
+    """What ships what grows to whoever looks from outside, in a container that can't write to the store."""
+    if not launch.get("outbox"):
+        return None
+    from airflow_train.runtime.channel import Outbox
+
+    return Outbox(launch["outbox"], launch["run_folder"])
 
 
 def started(launch: dict[str, Any]) -> int:

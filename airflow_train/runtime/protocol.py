@@ -4,15 +4,16 @@ This is the only file of the runtime that the rest of the package imports, and i
 lie in the folder of the run and are JSON objects; apart from `heartbeat` and the logs they are created exclusively
 and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are seconds; sizes are bytes.
 
-    node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"},
-                         "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
+    node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"} or
+                         {"folder"}, "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
-                         "checkpoints", "memory_bytes", "mpirun", "retry",
+                         "checkpoints", "memory_bytes", "mpirun", "outbox", "retry",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
-                         starts the rank wrappers, or null when the supervisor does; `retry` is null or {"times",
-                         "terminal_exit_codes"}: a script that fails is started again by its wrapper
+                         starts the rank wrappers, or null when the supervisor does; `outbox` is the folder of segments
+                         (`channel.py`) in a container that can't write to the run store, else null; `retry` is null or
+                         {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper;
                          `checkpoints` are copied for the script to read: [{"source", "target"}]
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once. Somebody who
                          gives up a run that never began takes it too, and adds "by": `LOOKER`
@@ -20,9 +21,13 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/stop.json     {"at", "reason", "rank"?, "phase"?, "detail"?}: why the supervisor, or whoever found it
                          hanging, ended ranks before their time
     node_0/memory.json   {"at", "folder", "version", "limit_bytes"}: the control groups that hold the memory limit
-    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by", "memory"}: all is collected;
-                         `memory` is null without a limit, else {"limit_bytes", "peak_bytes": {node: bytes}},
-                         the latter empty where it could not be held
+    node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by", "memory", "reason"?}: all is
+                         collected; `memory` is null without a limit, else {"limit_bytes", "peak_bytes": {node: bytes}},
+                         the latter empty where it could not be held; `reason` is the verdict's where nothing could be
+                         started
+    node_0/container.json
+                         {"at", "container", "exit_code", "out_of_memory", "memory_bytes", "error"}: how the node's
+                         container ended, as its engine says
     ranks/N/start.json   {"at", "rank", "node", "wrapper": identity, "script": identity of the first try}
     ranks/N/exit.json    {"rank", "node", "code", "signal", "could_not_start", "stopped_by", "started", "ended",
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
@@ -114,6 +119,11 @@ CANCEL_FILE = "cancel.json"
 VERDICT_FILE = "verdict.json"
 EVENTS_FOLDER = "events"
 FILES_FOLDER = "files"
+CONTAINER_FILE = "container.json"
+#: Beside an outbox: secrets on their way into a container, until it starts.
+HANDED_FILE = "handed"
+#: In an outbox: number of the last segment that somebody has taken home.
+ACK_FILE = "ack"
 OUTPUTS_FOLDER = "outputs"
 LOGS_FOLDER = "logs"
 
@@ -138,6 +148,8 @@ STOP_JUDGED = "judged"
 STOP_NO_PROGRESS = "no_progress"
 #: Not all ranks could be started, or mpirun ended while they were running; `detail` says how.
 STOP_LAUNCHER = "launcher"
+#: Whoever rules the container told it to stop.
+STOP_OUTSIDE = "outside"
 
 # `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.
 BY_SUPERVISOR = "supervisor"
@@ -171,6 +183,11 @@ def packed(secrets: dict[str, str], inherited: dict[str, str]) -> bytes:
 
     body = json.dumps({"secrets": secrets, "inherited": inherited}).encode("ascii")
     return b"%0*x" % (LENGTH_DIGITS, len(body)) + body
+
+
+def segment(number: int) -> str:
+    """Name of a segment in an outbox."""
+    return "%08d" % number
 
 
 def node_folder(node: int) -> str:

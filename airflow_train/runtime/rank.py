@@ -88,7 +88,7 @@ class Wrapper:
         failure, failure_write = os.pipe()
         environment = starting.environment(self.launch, self.rank, ports)
         argv = starting.arguments(self.launch["command"], environment)
-        group = None if self.place is None else cgroups.rank_folder(self.place, self.rank)
+        group = None if self.place is None else cgroups.group_of(self.place, self.rank)
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
@@ -217,7 +217,7 @@ class Wrapper:
         status = self.status or 0
         signaled = os.WIFSIGNALED(status)
         how = "by signal %d" % os.WTERMSIG(status) if signaled else "with code %d" % os.WEXITSTATUS(status)
-        if (memory := self._memory()) is not None and memory["oom_kills"]:
+        if (memory := self._memory(status)) is not None and memory["oom_kills"]:
             how += ", out of memory"
             self._starved_before += memory["oom_kills"]
         times = self.launch["retry"]["times"]
@@ -254,12 +254,12 @@ class Wrapper:
             lost_output_bytes=self.log.lost,
             last_lines=self.log.last_lines() if failed else [],
             exception=self.log.traceback(self.launch["work_folder"]) if failed else None,
-            memory=self._memory(),
+            memory=self._memory(status if self.stopped_by is None else 0),
         )
 
-    def _memory(self) -> dict[str, Any] | None:
+    def _memory(self, status: int) -> dict[str, Any] | None:
         """What the kernel counted; of what it killed, that of this try."""
-        if self.place is None:
+        facts = exits.memory_of(self.launch, self.rank, self.place, status)
+        if facts is None:
             return None
-        facts = cgroups.facts(self.place, self.rank)
-        return {**facts, "oom_kills": facts["oom_kills"] - self._starved_before}
+        return {**facts, "oom_kills": max(0, facts["oom_kills"] - self._starved_before)}

@@ -44,7 +44,8 @@ def lay_out(launch: dict[str, Any], tick: Tick) -> None:
 def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
     """Lay a snapshot out in a fresh working directory; returns the number of files.
 
-    :param snapshot: paths of the `manifest` and of the folder of `blobs`; an empty dict stages nothing.
+    :param snapshot: paths of the `manifest` and of the folder of `blobs`, or of the `folder` where the files lie
+        already, which becomes the working directory; an empty dict stages nothing.
     :param tick: told now and then how far it has come; may raise.
     :raises ValueError: a blob doesn't have the content that the manifest names.
     """
@@ -57,6 +58,9 @@ def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
         os.makedirs(work)
     if not snapshot:
         return 0
+    if "folder" in snapshot:
+        os.rename(snapshot["folder"], work)
+        return sum(len(names) for _, _, names in os.walk(work))
     with open(snapshot["manifest"], encoding="utf-8") as file:
         entries = json.load(file)["entries"]
     folders = [entry for entry in entries if entry[1] == "d"]

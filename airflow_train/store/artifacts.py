@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from airflow_train.exceptions import AlreadyExists, FileNotInRun
+from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.files import Files
+from airflow_train.store.live import Live
+from airflow_train.store.local import replace_file
 
 _SHOWN = 20
 
 
 def names(files: Files, run_id: str, prefix: str = "") -> list[tuple[str, int]]:
     """(name, bytes) of all files of a run, or of those at or below `prefix`."""
-    everything = [(name, size) for name, size, _ in files.walk(layout.files(run_id))]
+    growing = Live(files, run_id).sizes(protocol.FILES_FOLDER)
+    cut = len(protocol.FILES_FOLDER) + 1
+    whole = {name: size for name, size, _ in files.walk(layout.files(run_id))}
+    everything = sorted({**{name[cut:]: size for name, size in growing.items()}, **whole}.items())
     wanted = prefix.strip("/")
     if not wanted:
         return everything
@@ -83,17 +89,31 @@ def copy_out(files: Files, run_id: str, name: str, target: Path) -> None:
 
     :raises AlreadyExists: another file stands at the target.
     """
-    source = f"{layout.files(run_id)}/{name}"
     if not target.exists():
-        files.copy_out(source, target)
+        _fetch(files, run_id, name, target)
         return
     fresh = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        files.copy_out(source, fresh)
+        _fetch(files, run_id, name, fresh)
         if target.is_dir() or _digest(fresh) != _digest(target):
             raise AlreadyExists(f"{target} is there with other content; remove it or choose another folder.")
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _fetch(files: Files, run_id: str, name: str, target: Path) -> None:
+    """Copy a file as far as it has come."""
+    try:
+        files.copy_out(f"{layout.files(run_id)}/{name}", target)
+    except FileNotFoundError:
+        content = Live(files, run_id).read(f"{protocol.FILES_FOLDER}/{name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, lambda descriptor: _write(descriptor, content))
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
 
 
 def _digest(path: Path) -> bytes:

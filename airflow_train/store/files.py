@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from airflow_train.exceptions import ConfigurationError, StoreError
 from airflow_train.store import layout
@@ -38,6 +38,7 @@ class Backend(Protocol):
     def delete_tree(self, folder: str) -> None: ...
     def size(self, name: str) -> int | None: ...
     def copy_in(self, source: Path, name: str, digest: str | None) -> bool: ...
+    def create_from(self, name: str, source: IO[bytes]) -> bool: ...
     def copy_out(self, name: str, target: Path) -> None: ...
 
 
@@ -190,6 +191,26 @@ class Files:
             )
         with self._sentences("removed", folder):
             self._backend.delete_tree(_checked(folder))
+
+    def create_from(self, name: str, source: IO[bytes]) -> bool:
+        """Makes a file exclusively from a stream, read to its end or not at all; True when this call made it."""
+        with self._sentences("written", name):
+            return self._backend.create_from(_checked(name), source)
+
+    def make_folder(self, name: str) -> None:
+        """Makes a folder where the store knows empty ones."""
+        if self.local_root is not None:
+            with self._sentences("made", name):
+                (self.local_root / _checked(name)).mkdir(parents=True, exist_ok=True)
+
+    def remove_half_written(self, folder: str) -> None:
+        """Removes what killed writers left below a folder; one that lives makes its own again."""
+        if self.local_root is None:
+            return
+        for place, _, names in os.walk(self.local_root / _checked(folder)):
+            for name in names:
+                if name.startswith(TEMPORARY):
+                    Path(place, name).unlink(missing_ok=True)
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None when there is none."""

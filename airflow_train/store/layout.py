@@ -118,6 +118,21 @@ def report(run_id: str, number: int = 0) -> str:
     return f"{node(run_id, number)}/report.json"
 
 
+def container(run_id: str, number: int = 0) -> str:
+    """How the container of a node ended, as its engine says."""
+    return f"{node(run_id, number)}/container.json"
+
+
+def outbox(run_id: str, number: int = 0) -> str:
+    """Folder of segments that a node without access to the store has sent (`store/live.py`)."""
+    return f"{node(run_id, number)}/outbox"
+
+
+def segment(number: int) -> str:
+    """Name of a segment in an outbox."""
+    return f"{number:08d}"
+
+
 def work(run_id: str, number: int = 0) -> str:
     """Working directory of a node: the staged snapshot."""
     return f"{node(run_id, number)}/work"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from airflow_train.exceptions import StoreError
 
@@ -103,6 +104,10 @@ class LocalBackend:
         fill = partial(copy, source, digest=digest)
         return not os.path.lexists(target) and _publish(target, fill, exclusive=True)
 
+    def create_from(self, name: str, source: IO[bytes]) -> bool:
+        target = self.path(name)
+        return not os.path.lexists(target) and _publish(target, partial(_pour, source), exclusive=True)
+
     def copy_out(self, name: str, target: Path) -> None:
         source = Path(self.path(name))
         _publish(str(target), partial(copy, source), exclusive=False)
@@ -170,6 +175,11 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _pour(source: IO[bytes], descriptor: int) -> None:
+    while chunk := source.read(_CHUNK):
+        _write_all(descriptor, chunk)
 
 
 def copy(source: Path, descriptor: int, digest: str | None = None) -> None:

@@ -16,6 +16,7 @@ import hashlib
 import inspect
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from airflow_train.exceptions import ConfigurationError, StoreError
@@ -144,6 +145,12 @@ class RemoteBackend:
                 part = partial(os.pread, stream.fileno(), _CHUNK)
                 return self._mine(name, source.stat().st_size, part)
         return True
+
+    def create_from(self, name: str, source: IO[bytes]) -> bool:
+        with tempfile.NamedTemporaryFile(prefix=TEMPORARY) as aside:
+            shutil.copyfileobj(source, aside, _CHUNK)
+            aside.flush()
+            return self.copy_in(Path(aside.name), name, None)
 
     def copy_out(self, name: str, target: Path) -> None:
         def fill(descriptor: int) -> None:

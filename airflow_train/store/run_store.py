@@ -17,6 +17,7 @@ from airflow_train.runs.verdict import Verdict
 from airflow_train.runtime import protocol
 from airflow_train.store import index, layout
 from airflow_train.store.files import Files
+from airflow_train.store.live import Live
 
 FORMAT = 1
 
@@ -223,10 +224,11 @@ class RunStore:
 
     def metric_lines(self, run_id: str, system: bool = False) -> list[bytes]:
         """What the ranks logged, or their nodes used, in their order; JSON lines as in `runs/metrics.py`."""
-        folder = layout.system_metrics(run_id) if system else layout.metrics(run_id)
-        names = [one for one in self.files.list(folder) if one.endswith(".jsonl")]
-        ordered = sorted(names, key=lambda one: int(one[5:-6]))
-        return [self.files.read(f"{folder}/{one}") for one in ordered]
+        whole = layout.system_metrics(run_id) if system else layout.metrics(run_id)
+        folder, live = whole.removeprefix(f"{layout.run(run_id)}/"), Live(self.files, run_id)
+        names = {name.rpartition("/")[2] for name in live.sizes(folder)} | {*self.files.list(whole)}
+        ordered = sorted((one for one in names if one.endswith(".jsonl")), key=lambda one: int(one[5:-6]))
+        return [live.read(f"{folder}/{one}") for one in ordered]
 
     def last_metrics(self, run_id: str) -> dict[str, Any]:
         """Last value of every scalar metric."""

@@ -14,9 +14,12 @@ from typing import Any
 from airflow_train.exceptions import ConfigurationError, UnsupportedByTarget
 from airflow_train.targets.base import Target
 
-_OURS = {"local": "airflow_train.targets.local.target:LocalTarget"}
+_OURS = {
+    "docker": "airflow_train.targets.docker.target:DockerTarget",
+    "local": "airflow_train.targets.local.target:LocalTarget",
+}
 #: Types that the definitions know by name before a target for them exists.
-_ANNOUNCED = ("docker", "kubernetes")
+_ANNOUNCED = ("kubernetes",)
 
 
 def types() -> list[str]:

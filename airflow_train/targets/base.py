@@ -17,8 +17,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 from airflow_train.runs.record import RunRecord
@@ -34,6 +34,27 @@ class Observation:
     ranks: bool | None
     #: Half a sentence on what became of the supervisor when it doesn't live.
     note: str = ""
+    #: It lives but can't do anything.
+    paused: bool = False
+    #: Seconds of silence after which what can't be seen is given up; None means the lease.
+    patience: float | None = None
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something on a backend that belongs to no run that goes on."""
+
+    run_id: str
+    #: Kind and name, as people of that backend say it.
+    what: str
+    #: Half a sentence.
+    why: str
+    #: Seconds since it was made.
+    age: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
 
 
 class Plan(Protocol):
@@ -73,6 +94,10 @@ class Target(Protocol):
         """What lives of the run."""
         ...
 
+    def glance(self, run_id: str, store: RunStore) -> bool:
+        """Is a look worth while now? Costs next to nothing, so that the end of a run is seen at once; may be wrong."""
+        ...
+
     def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """Bring logs and outputs home in place of a supervisor that died.
 
@@ -86,6 +111,14 @@ class Target(Protocol):
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
         """Remove whatever of the run is left."""
+        ...
+
+    def leftovers(self, store: RunStore) -> Iterable[Leftover]:
+        """What earlier runs of this store have left and nobody will sweep."""
+        ...
+
+    def remove(self, leftover: Leftover) -> None:
+        """Remove something that `leftovers` named; it may be gone."""
         ...
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:

@@ -27,13 +27,13 @@ _DATE = (2020, 1, 1, 0, 0, 0)
 
 def names() -> tuple[str, str]:
     """Names in the store of the zipapp and of the folder of modules for scripts."""
-    digest, _, _ = _build()
+    digest, _, _ = contents()
     return f"runtime/{digest}/runtime.pyz", f"runtime/{digest}/script"
 
 
 def install(store: RunStore) -> None:
     """Put the runtime into the store unless it is there."""
-    digest, archive, modules = _build()
+    digest, archive, modules = contents()
     folder = f"runtime/{digest}"
     if not store.files.exists(f"{folder}/runtime.pyz"):
         for name, content in modules.items():
@@ -42,7 +42,8 @@ def install(store: RunStore) -> None:
 
 
 @cache
-def _build() -> tuple[str, bytes, dict[str, bytes]]:
+def contents() -> tuple[str, bytes, dict[str, bytes]]:
+    """Digest of everything, the zipapp, and the modules for scripts by name."""
     sources = {
         path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in sorted(_SOURCE.rglob("*.py"))
     }

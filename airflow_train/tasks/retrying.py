@@ -69,7 +69,7 @@ def name_of(error: BaseException) -> str | None:
     """The name of an error's branch; None when it isn't how a run failed."""
     if isinstance(error, _SETTLED) or not isinstance(error, RunNotCompleted):
         return None
-    return _name(type(error))
+    return _name(next(one for one in type(error).__mro__ if one.__module__ == RunNotCompleted.__module__))
 
 
 def _below(kind: type[RunNotCompleted]) -> Iterator[type[RunNotCompleted]]:
@@ -78,7 +78,8 @@ def _below(kind: type[RunNotCompleted]) -> Iterator[type[RunNotCompleted]]:
     if kind is not RunNotCompleted:
         yield kind
     for one in kind.__subclasses__():
-        yield from _below(one)
+        if one.__module__ == RunNotCompleted.__module__:  # a target may tell kinds apart that people needn't
+            yield from _below(one)
 
 
 def _name(kind: type[RunNotCompleted]) -> str:

@@ -158,7 +158,7 @@ class StoreWatch:
         due = [
             watched
             for watched in list(self._watched.values())
-            if not watched.looking and (now >= watched.due or _ended(store, watched.run_id))
+            if not watched.looking and (now >= watched.due or _ended(store, watched))
         ]
         return due, max(config.get_number("poll_interval"), (time.thread_time() - began) * SHARE)
 
@@ -210,5 +210,8 @@ class StoreWatch:
 _watches: dict[tuple[str, int], StoreWatch] = {}
 
 
-def _ended(store: RunStore, run_id: str) -> bool:
-    return store.files.exists(layout.report(run_id)) or store.files.exists(layout.verdict(run_id))
+def _ended(store: RunStore, watched: _Watched) -> bool:
+    glanced = watched.watcher is not None and watched.watcher.glance()
+    return glanced or any(
+        store.files.exists(name(watched.run_id)) for name in (layout.report, layout.verdict)
+    )

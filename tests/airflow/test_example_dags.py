@@ -115,3 +115,20 @@ def test_every_example_is_in_the_table_is_tested_and_tells_its_story() -> None:
         assert f"test_{name}" in globals()
         assert "doc_md=__doc__" in text
         assert len(text.splitlines()) <= 45
+
+
+@pytest.mark.docker
+def test_train_in_docker(
+    example: Callable[[str], Any], run_dag: Run, store: Any, docker_engine: str, airflow_home: Path
+) -> None:
+    from tests.targets.lab import IMAGE, docker_objects
+
+    targets = airflow_home / "train_targets.yaml"
+    targets.write_text(f"docker: {{type: docker, image: {IMAGE}}}\n", encoding="utf-8")
+    try:
+        outcome = run_dag(example("train_in_docker"))
+    finally:
+        targets.unlink()
+    assert outcome.state == "success"
+    assert abs(outcome.xcom("train", "metrics")["pi"] - 3.14) < 0.1
+    assert docker_objects(outcome.xcom("train", "run_id")) == []

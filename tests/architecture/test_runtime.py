@@ -48,7 +48,7 @@ def test_every_module_of_the_runtime_loads_on_python_38_without_a_warning(
 
 
 def test_no_rank_waits_for_imports_that_its_supervisor_needs_later_if_at_all(tmp_path: Path) -> None:
-    _, archive, _ = bundle._build()
+    _, archive, _ = bundle.contents()
     (tmp_path / "runtime.pyz").write_bytes(archive)
     late = {"shutil", "socket", "subprocess", "tempfile", "traceback", "typing"}
     ask = (

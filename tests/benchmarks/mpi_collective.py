@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_train.runtime import protocol
-from airflow_train.targets.local import mpi
+from airflow_train.targets import mpi
 from tests.targets.lab import Lab
 
 ROUNDS = 5

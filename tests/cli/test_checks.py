@@ -44,7 +44,7 @@ def test_doctor_tries_the_store_and_leaves_nothing(cli: Any, store_uri: str) -> 
     assert answer.code == 0
     states = {one["what"]: one["state"] for one in answer.data}
     assert states["store"] == states["target local: interpreter"] == "ok"
-    assert states["target docker"] == "note"
+    assert states["target kubernetes"] == "note"
     assert not Path(store_uri).exists()
 
 

@@ -1,23 +1,50 @@
-"""A laboratory per test and target: the same rules are put to every target."""
+"""A laboratory per test and target: the same rules are put to every target.
+
+A rule that a target can't keep is marked `deviates(target, why)`; one that is about a single target, `only(target)`.
+"""
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_train.targets.local import mpi
-from tests.targets.lab import LOCAL, Lab
+from airflow_train.targets import mpi
+from tests.targets.lab import DOCKER, LOCAL, Lab
+
+TARGETS = {
+    "local": pytest.param(LOCAL, id="local"),
+    "docker": pytest.param(DOCKER, id="docker", marks=pytest.mark.docker),
+}
 
 
-@pytest.fixture(params=[LOCAL], ids=lambda target: target["type"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Put a rule to every target that it is about."""
+    if "lab" not in metafunc.fixturenames:
+        return
+    only = {mark.args[0] for mark in metafunc.definition.iter_markers("only")}
+    deviates = {mark.args[0] for mark in metafunc.definition.iter_markers("deviates")}
+    wanted = [param for name, param in TARGETS.items() if name not in deviates and (not only or name in only)]
+    metafunc.parametrize("lab", wanted, indirect=True)
+
+
+@pytest.fixture
 def lab(request: pytest.FixtureRequest, store_uri: str, tmp_path: Path) -> Iterator[Lab]:
     """Runs on one target, in a store at an odd path."""
+    if request.param["type"] == "docker":
+        request.getfixturevalue("docker_engine")
     made = Lab(store_uri, tmp_path, request.param)
     yield made
     made.close()
+    if request.param["type"] == "docker":
+        with warnings.catch_warnings():
+            # the package docker leaves sockets to the garbage collector where an engine goes away
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
+import subprocess
 import textwrap
 import time
 from collections.abc import Callable, Mapping
@@ -19,17 +21,21 @@ from typing import Any
 
 from airflow_train import targets
 from airflow_train.definitions.job import Job
-from airflow_train.lifecycle import wait
+from airflow_train.lifecycle import observe, wait
 from airflow_train.lifecycle.follow import Follower
 from airflow_train.lifecycle.observe import View
 from airflow_train.runs import ids
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import cgroups, protocol
-from airflow_train.store import layout
+from airflow_train.store import artifacts, layout
 from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.targets.docker import plan as docker_plan
 from airflow_train.targets.local import engine
 
 LOCAL: Mapping[str, Any] = {"name": "local", "type": "local", "options": {}}
+#: Debian with Python and nothing else; `.ci/docker` makes it.
+IMAGE = "airflow-train-test/base"
+DOCKER: Mapping[str, Any] = {"name": "docker", "type": "docker", "options": {"image": IMAGE}}
 
 #: Every script can leave words outside its working directory, to be counted.
 PROLOGUE = """\
@@ -55,6 +61,11 @@ class Lab:
         run_id = run_id or ids.drawn("lab")
         self.run_ids.append(run_id)
         variables = {"MARK": str(self.mark_file(run_id)), **job.pop("environment_variables", {})}
+        if self.target["type"] == "docker":  # so that scripts can leave words outside
+            mount = ["-v", f"{self.marks_folder}:{self.marks_folder}"]
+            environment = dict(job.get("environment") or {})
+            environment["docker_arguments"] = [*mount, *environment.get("docker_arguments", [])]
+            job["environment"] = environment
         defaults: dict[str, Any] = {"entry_script": "train.py", "grace_seconds": 5.0}
         whole = Job("Estimator", ".", environment_variables=variables, **{**defaults, **job})
         content = (PROLOGUE + textwrap.dedent(code)).encode()
@@ -92,6 +103,10 @@ class Lab:
         if record.verdict is None and record.claim is None:
             targets.get(spec.target).submit(record.spec, self.store)
 
+    def look(self, run_id: str) -> View:
+        """Look at a run, as somebody who watches it does: what it has written comes home."""
+        return observe.look(self.store, run_id)
+
     def run(self, code: str, **job: Any) -> View:
         """Start a run and wait for its end."""
         return self.wait(self.start(code, **job))
@@ -119,12 +134,23 @@ class Lab:
 
     def lines(self, run_id: str, rank: int | None = None) -> list[str]:
         """Output of the ranks as people see it."""
+        self.look(run_id)
         return [line.text for line in Follower(self.store, run_id, rank).drain()]
 
     def path(self, run_id: str, *names: str) -> Path:
         """A path in the folder of a run."""
         assert self.store.files.local_root is not None
         return self.store.files.local_root.joinpath(layout.run(run_id), *names)
+
+    def has(self, run_id: str, name: str) -> bool:
+        """Does the run show a file of that name now, to whoever looks?"""
+        self.look(run_id)
+        return bool(artifacts.names(self.store.files, run_id, name))
+
+    def work(self, run_id: str) -> str:
+        """The script's working directory, as the script sees it."""
+        local = self.target["type"] == "local"
+        return str(self.path(run_id, "node_0", "work")) if local else docker_plan.WORK_FOLDER
 
     def output(self, run_id: str, name: str) -> str:
         """Content of a file of the run."""
@@ -135,9 +161,25 @@ class Lab:
         until(lambda: self.store.record(run_id).claim is not None)
         return int((self.store.record(run_id).claim or {})["pid"])
 
+    def kill(self, run_id: str, part: str, number: int, rank: int = 0, ranks: int = 1) -> None:
+        """Send a signal to the `wrapper` or the `script` of a rank."""
+        pid = self.started(run_id, ranks)[rank][part]["pid"]
+        if self.target["type"] == "local":
+            os.kill(pid, number)
+        else:
+            code = f"import os; os.kill({pid}, {int(number)})"
+            docker("exec", docker_plan.container_name(run_id), "python3", "-c", code)
+
+    def kill_supervisor(self, run_id: str) -> None:
+        """KILL the supervisor, and with it, where it is the first process of a container, all others."""
+        if self.target["type"] == "local":
+            os.kill(self.supervisor(run_id), signal.SIGKILL)
+        else:
+            docker("kill", docker_plan.container_name(run_id))
+
     def started(self, run_id: str, ranks: int = 1) -> list[Mapping[str, Any]]:
         """Start records of the ranks, once they are there."""
-        until(lambda: len(self.store.record(run_id).starts) == ranks)
+        until(lambda: self.look(run_id) and len(self.store.record(run_id).starts) == ranks)
         return list(self.store.record(run_id).starts.values())
 
     def left_behind(self, run_id: str) -> list[str]:
@@ -146,6 +188,9 @@ class Lab:
         folders = [self.path(run_id, "node_0", name) for name in ("work", "checkpoints", "stacks")]
         found += [str(folder) for folder in folders if folder.exists()]
         found += [str(group) for group in self.groups(run_id)]
+        found += [str(one) for one in self.path(run_id).rglob("outbox")]
+        if self.target["type"] == "docker":
+            found += docker_objects(run_id)
         return found + [str(one) for one in self.path(run_id).rglob(f"{protocol.TEMPORARY}*")]
 
     def groups(self, run_id: str) -> list[Path]:
@@ -165,12 +210,36 @@ class Lab:
     def close(self) -> None:
         """End whatever a failed test left."""
         for run_id in self.run_ids:
+            if self.target["type"] == "docker":
+                remove_docker_objects(run_id)
             engine.end_leftovers(run_id)
             for pid, _ in processes_of(run_id):
                 with contextlib.suppress(ProcessLookupError):  # it ends by itself
                     os.kill(pid, 9)
             for group in self.groups(run_id)[:1]:
                 cgroups.remove({"folder": str(group)})
+
+
+def docker_objects(run_id: str) -> list[str]:
+    """Names of containers and volumes of a run."""
+    label = f"label={docker_plan.RUN_LABEL}={run_id}"
+    commands = (
+        ["ps", "-a", "--format", "container {{.Names}}"],
+        ["volume", "ls", "--format", "volume {{.Name}}"],
+    )
+    return [line for command in commands for line in docker(*command, "--filter", label).splitlines()]
+
+
+def remove_docker_objects(run_id: str) -> None:
+    """Remove whatever an engine has of a run."""
+    for one in docker_objects(run_id):
+        kind, _, name = one.partition(" ")
+        subprocess.run(["docker", kind, "rm", "-f", name], capture_output=True, check=False)
+
+
+def docker(*command: str) -> str:
+    """What the command line client says."""
+    return subprocess.run(["docker", *command], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def processes_of(run_id: str) -> list[tuple[int, str]]:

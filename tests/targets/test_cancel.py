@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -120,7 +119,7 @@ def test_a_stopped_script_is_woken_to_obey(lab: Lab) -> None:
 def test_a_stopped_wrapper_does_not_hold_the_cancel_up(lab: Lab) -> None:
     run_id = lab.start(WAITING, grace_seconds=0.2)
     lab.marked(run_id, "ready")
-    os.kill(lab.started(run_id)[0]["wrapper"]["pid"], signal.SIGSTOP)
+    lab.kill(run_id, "wrapper", signal.SIGSTOP)
     cancel.cancel(lab.store, run_id)
 
     assert lab.wait(run_id).status == "Canceled"

@@ -27,6 +27,7 @@ def test_arguments_arrive_as_they_were_written(lab: Lab) -> None:
     assert shown(lab, arguments=odd)[0] == odd
 
 
+@pytest.mark.deviates("docker", "a container has the variables of its image, not the submitter's")
 def test_variables_of_the_definition_and_of_the_submitter_arrive(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +42,7 @@ def test_variables_of_the_definition_and_of_the_submitter_arrive(
     ]
 
 
+@pytest.mark.deviates("docker", "no variable of the submitter arrives there")
 def test_airflows_own_variables_stay_outside(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = ["AIRFLOW__CORE__FERNET_KEY", "AIRFLOW_CONN_DB", "AIRFLOW_VAR_TOKEN", "AIRFLOW_TRAIN_STORE"]
     secrets += ["_AIRFLOW_WWW_PASSWORD", "__AIRFLOW_SUPERVISOR_FD"]
@@ -58,7 +60,7 @@ def test_nor_can_a_script_read_them_from_its_parents(lab: Lab, monkeypatch: pyte
     run_id = lab.start(
         """
         pid = os.getppid()
-        while pid > 1:
+        while pid:
             fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
             if "runtime.pyz" in open(f"/proc/{pid}/cmdline").read():
                 assert "FERNET_KEY" not in open(f"/proc/{pid}/environ").read()
@@ -83,9 +85,10 @@ def test_the_script_knows_its_run(lab: Lab) -> None:
 def test_the_working_directory_is_the_runs_own(lab: Lab) -> None:
     folder = shown(lab)[2]
 
-    assert folder == str(lab.path(lab.run_ids[0], "node_0", "work"))
+    assert folder == lab.work(lab.run_ids[0])
 
 
+@pytest.mark.deviates("docker", "the interpreter is the image's, see test_docker.py")
 def test_the_script_runs_under_this_interpreter_or_the_one_that_is_named(lab: Lab, tmp_path: Path) -> None:
     named = tmp_path / "my python"
     named.symlink_to(shutil.which("python3", path=os.defpath) or sys.executable)

@@ -18,12 +18,19 @@ from airflow_train.definitions.job import Job
 from airflow_train.exceptions import ConfigurationError, UnsupportedByTarget
 from airflow_train.runtime import protocol
 from airflow_train.store.run_store import open_store
-from airflow_train.targets import bundle
+from airflow_train.targets import bundle, launch
 from airflow_train.targets.local import plan
 from tests.targets.lab import LOCAL, Lab
 
-PLACES = plan.Places(
-    "/s/runs/r", "/s/snapshots/x.json", "/s/blobs", "/s/rt.pyz", "/s/script", "/py", "/usr/py"
+pytestmark = pytest.mark.only("local")
+
+PLACES = launch.Places(
+    "/s/runs/r",
+    {"manifest": "/s/snapshots/x.json", "blobs": "/s/blobs"},
+    "/s/rt.pyz",
+    "/s/script",
+    "/py",
+    "/usr/py",
 )
 
 
@@ -155,12 +162,12 @@ def test_a_store_that_is_no_folder_is_refused() -> None:
     ("resolved", "error", "words"),
     [
         (
-            {"name": "gpu", "type": "docker"},
+            {"name": "gpu", "type": "kubernetes"},
             UnsupportedByTarget,
-            "'gpu' is of type docker, which this version",
+            "'gpu' is of type kubernetes, which this version",
         ),
         ({"name": "x", "type": "loacl"}, ConfigurationError, "unknown type 'loacl'; did you mean local?"),
-        ({"name": "x", "type": "slurm"}, ConfigurationError, "types that work here: local"),
+        ({"name": "x", "type": "slurm"}, ConfigurationError, "types that work here: docker, local"),
         (
             {"name": "x", "type": "local", "options": {"interpreter": "y"}},
             ConfigurationError,
@@ -191,7 +198,7 @@ def test_the_runtime_is_one_zipapp_named_by_its_content_and_installed_once(lab: 
 
 def test_two_processes_build_the_same_bytes(tmp_path: Path) -> None:
     code = (
-        "import hashlib; from airflow_train.targets import bundle as b; d, a, _ = b._build(); "
+        "import hashlib; from airflow_train.targets import bundle as b; d, a, _ = b.contents(); "
         "print(d, hashlib.sha256(a).hexdigest())"
     )
     seeds = [{**os.environ, "PYTHONHASHSEED": seed} for seed in "12"]
@@ -239,7 +246,7 @@ def test_scripts_find_the_variables_of_azure_ml(
     lab: Lab, job: dict[str, object], said: tuple[str, ...]
 ) -> None:
     spec = lab.spec("", **job)
-    variables = plan.azureml_variables(spec)
+    variables = launch.azureml_variables(spec)
     environment = dict(plan.build(spec, PLACES).launch)["environment"]
 
     assert variables.items() <= environment.items()

@@ -14,7 +14,7 @@ import pytest
 from airflow_train.runtime import protocol
 from tests.targets.lab import Lab, until
 
-pytestmark = [pytest.mark.cgroups, pytest.mark.usefixtures("cgroups")]
+pytestmark = [pytest.mark.only("local"), pytest.mark.cgroups, pytest.mark.usefixtures("cgroups")]
 
 #: What a script eats with: `hold` takes so many MiB and touches them, `lose` starts a process that takes too many.
 EAT = """

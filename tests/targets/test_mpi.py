@@ -18,7 +18,7 @@ from airflow_train.lifecycle import cancel
 from tests.targets.lab import LOCAL, Lab, until
 from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, verdict
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.only("local")]
 
 # ---------------------------------------------------------------------- a world
 

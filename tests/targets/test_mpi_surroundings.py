@@ -14,7 +14,7 @@ from airflow_train.runtime import mpi_environment, mpirun
 from tests.targets.lab import Lab, until
 from tests.targets.worlds import MEET, READY, launcher, ready, verdict
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.only("local")]
 
 SUM = MEET + "print(world.allreduce(1))\n"
 SLURM = {"SLURM_JOB_ID": "17", "SLURM_NODELIST": "other[1-2]", "SLURM_JOB_NODELIST": "other[1-2]",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from typing import Any
 
@@ -211,15 +209,17 @@ def test_a_script_that_saves_on_term_does_so(lab: Lab) -> None:
     assert lab.output(run_id, "outputs/checkpoint") == "saved"
 
 
+@pytest.mark.deviates("docker", "the answer may be written before anybody outside hears of the question")
 def test_a_supervisor_killed_over_the_question_leaves_a_run_that_is_judged(lab: Lab) -> None:
     run_id = lab.start("print('ready', flush=True); time.sleep(1000)", **SOON)
     until(lambda: any("what this rank is doing" in line for line in lab.lines(run_id)))
-    os.kill(lab.supervisor(run_id), signal.SIGKILL)
+    lab.kill_supervisor(run_id)
 
     assert verdict(lab, run_id)["status"] == "Failed"
 
 
 @pytest.mark.mpi
+@pytest.mark.only("local")
 def test_ranks_of_mpi_show_their_stacks_and_the_one_that_does_not_come_is_named(
     lab: Lab, mpi_python: str
 ) -> None:

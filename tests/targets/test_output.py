@@ -22,8 +22,8 @@ def test_output_and_logs_are_seen_within_two_seconds_while_the_script_runs(lab: 
     lab.marked(run_id, "said")
     said = time.monotonic()
     follower = Follower(lab.store, run_id)
-    until(lambda: [line.text for line in follower.poll()] == ["training"])
-    until(lambda: lab.path(run_id, "files", "logs", "train.log").exists())
+    until(lambda: lab.look(run_id) and [line.text for line in follower.poll()] == ["training"])
+    until(lambda: lab.has(run_id, "logs/train.log"))
     seconds = time.monotonic() - said
     lab.mark_file(run_id).with_suffix(".marks.go").touch()
 

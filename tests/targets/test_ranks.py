@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from dataclasses import replace
 
@@ -136,7 +135,7 @@ def test_a_rank_killed_from_outside_is_named_and_counts_as_bad_luck(lab: Lab) ->
     run_id = lab.start(code, distribution=PYTORCH, process_count_per_node=3)
     for rank in range(3):
         lab.marked(run_id, f"ready {rank}")
-    os.kill(lab.started(run_id, 3)[1]["script"]["pid"], signal.SIGKILL)
+    lab.kill(run_id, "script", signal.SIGKILL, rank=1, ranks=3)
     said = lab.wait(run_id).record.verdict or {}
 
     assert (said["reason"], said["rank"], said["signal"]) == ("infrastructure", 1, signal.SIGKILL)

@@ -75,6 +75,7 @@ def test_samples_become_rarer_so_that_a_week_is_small(
     assert sum(map(len, lines)) < 1_500_000
 
 
+@pytest.mark.only("local")
 def test_system_metrics_are_no_progress(lab: Lab) -> None:
     """The supervisor of this run samples all the time, and the run is found hanging all the same."""
     spec = lab.spec("time.sleep(1000)", no_progress_timeout=1, grace_seconds=0)

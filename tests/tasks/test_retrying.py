@@ -15,6 +15,7 @@ from airflow_train.exceptions import (
     RunNotCompleted,
     WorkerLeft,
 )
+from airflow_train.targets.docker.errors import EngineUnreachable
 from airflow_train.tasks import retrying
 
 
@@ -41,6 +42,11 @@ def test_every_way_for_a_run_to_fail_has_one_name() -> None:
 )
 def test_names_and_classes_mean_the_same(said: Any, read: tuple[str, ...]) -> None:
     assert retrying.read("task t", said) == read
+
+
+def test_what_a_target_tells_apart_has_the_name_of_its_branch() -> None:
+    assert retrying.name_of(EngineUnreachable("no engine", "run")) == "infrastructure"
+    assert "engine_unreachable" not in retrying.names()
 
 
 def test_a_class_stands_for_all_below_it() -> None:

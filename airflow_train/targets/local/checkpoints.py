@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
-
-
-@dataclass
-class HandedOver:
-    """Copies for the launch file, variables and arguments for the script."""
-
-    copies: list[dict[str, str]] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
-    arguments: list[str] = field(default_factory=list)
+from airflow_train.targets.launch import HandedOver
 
 
 def handed_over(spec: RunSpec, run_folder: str) -> HandedOver:

@@ -164,14 +164,6 @@ def end_leftovers(run_id: str, patience: float = 5.0) -> int:
     return ended
 
 
-def remove_half_written(folder: Path) -> None:
-    """Remove temporary files below `folder`; a writer that lives makes its own again."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            if name.startswith(protocol.TEMPORARY):
-                Path(place, name).unlink(missing_ok=True)
-
-
 def _carrying(mark: bytes) -> list[int]:
     found = []
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:

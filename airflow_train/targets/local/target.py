@@ -15,9 +15,9 @@ from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets import bundle
-from airflow_train.targets.base import Observation
-from airflow_train.targets.local import engine, mpi, notebook, plan
+from airflow_train.targets import bundle, launch, mpi
+from airflow_train.targets.base import Leftover, Observation
+from airflow_train.targets.local import engine, notebook, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
@@ -84,7 +84,7 @@ class LocalTarget:
             problems.append(
                 f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
             )
-        elif plan.is_notebook(job):
+        elif launch.is_notebook(job):
             problems += notebook.check(job, interpreter)
         return problems
 
@@ -99,10 +99,12 @@ class LocalTarget:
         found = shutil.which(interpreter)
         return plan.build(
             spec,
-            plan.Places(
+            launch.Places(
                 run_folder=self._path(store, layout.run(spec.run_id)),
-                manifest=self._path(store, layout.snapshot(spec.snapshot["id"])),
-                blobs=self._path(store, layout.BLOBS),
+                snapshot={
+                    "manifest": self._path(store, layout.snapshot(spec.snapshot["id"])),
+                    "blobs": self._path(store, layout.BLOBS),
+                },
                 runtime=self._path(store, archive),
                 script=self._path(store, script),
                 python=sys.executable,
@@ -132,6 +134,10 @@ class LocalTarget:
         """What lives of the run on this machine."""
         return local_observe.observe(record)
 
+    def glance(self, run_id: str, store: RunStore) -> bool:
+        """Has the supervisor left its report?"""
+        return store.files.exists(layout.report(run_id))
+
     def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """End what is left, then collect in place of the dead supervisor."""
         if not store.files.exists(layout.launch(record.run_id)):
@@ -139,8 +145,8 @@ class LocalTarget:
         engine.end_leftovers(record.run_id)
         bundle.install(store)
         archive, _ = bundle.names()
-        launch = self._path(store, layout.launch(record.run_id))
-        argv = [sys.executable, "-I", "-S", "-B", self._path(store, archive), "collect", launch]
+        file = self._path(store, layout.launch(record.run_id))
+        argv = [sys.executable, "-I", "-S", "-B", self._path(store, archive), "collect", file]
         limit = record.spec.limits.get("collect")
         engine.collect(argv, self._node_log(record.run_id, store), limit, secrets)
 
@@ -159,7 +165,16 @@ class LocalTarget:
         """Remove half-written files that killed processes left, and a working directory that holds nothing new."""
         if record.report is not None and record.report["error"] is None:
             shutil.rmtree(self._path(store, layout.work(record.run_id)), ignore_errors=True)
-        engine.remove_half_written(Path(self._path(store, layout.run(record.run_id))))
+        store.files.remove_half_written(layout.run(record.run_id))
+
+    def leftovers(self, store: RunStore) -> list[Leftover]:
+        """None: a supervisor whose run is gone ends by itself."""
+        del store
+        return []
+
+    def remove(self, leftover: Leftover) -> None:
+        """There is nothing to remove."""
+        del leftover
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, can process trees be seen; what becomes of memory limits and MPI?"""

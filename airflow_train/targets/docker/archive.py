@@ -1,0 +1,163 @@
+"""What goes into the volume of a run before its container starts, as one tar, written while it is sent.
+
+Nothing is written twice, and memory doesn't depend on its size. Every stored file is checked against its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets import bundle
+from airflow_train.targets.docker import plan
+from airflow_train.targets.docker.errors import Refusal
+
+#: Pieces of the tar are sent when they are this large; bytes.
+_SEND = 1 << 20
+_CHUNK = 1 << 20
+
+
+class _Pending(io.RawIOBase):
+    """Takes what tarfile writes."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.size = self._written = 0
+
+    def tell(self) -> int:
+        return self._written
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(bytes(data))
+        self.size += len(data)
+        self._written += len(data)
+        return len(data)
+
+    def take(self) -> bytes:
+        """Everything that was written since the last time."""
+        found, self.pieces, self.size = b"".join(self.pieces), [], 0
+        return found
+
+
+class Archive:
+    """Pieces of a tar of everything that the plan's `contents` name, owned by the container's user."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        made: plan.DockerPlan,
+        store: RunStore,
+        owner: tuple[int, int],
+        secrets: Mapping[str, str],
+    ) -> None:
+        self._spec, self._plan, self._store, self._owner = spec, made, store, owner
+        self._secrets = secrets
+        self._pending = _Pending()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """:raises Refusal: a stored file is damaged."""
+        with tarfile.open(fileobj=self._pending, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for _ in self._write(tar):
+                if self._pending.size >= _SEND:
+                    yield self._pending.take()
+        yield self._pending.take()
+
+    def _write(self, tar: tarfile.TarFile) -> Iterator[None]:
+        """Names are below the volume's root; a step after every piece."""
+        _, archive, modules = bundle.contents()
+        self._folder(tar, ".")
+        self._file(tar, _below(plan.RUNTIME), archive)
+        for name, content in modules.items():
+            self._file(tar, f"{_below(plan.SCRIPT)}/{name}", content)
+        yield
+        node = f"{_below(plan.RUN_FOLDER)}/{protocol.node_folder(0)}"
+        self._folder(tar, _below(plan.RUN_FOLDER))
+        self._folder(tar, node)
+        self._file(tar, f"{node}/{protocol.LAUNCH_FILE}", json.dumps(dict(self._plan.launch)).encode())
+        events = layout.events(self._spec.run_id)
+        for number in self._store.files.numbers(events):
+            name = f"{_below(plan.RUN_FOLDER)}/{layout.numbered(protocol.EVENTS_FOLDER, number)}"
+            self._file(tar, name, self._store.files.read(layout.numbered(events, number)))
+        self._folder(tar, protocol.node_folder(0))
+        if self._secrets:
+            content = protocol.packed(dict(self._secrets), {})
+            self._file(tar, _below(plan.HANDED), content, 0o400)
+        self._folder(tar, _below(plan.CODE))
+        yield from self._code(tar)
+
+    def _code(self, tar: tarfile.TarFile) -> Iterator[None]:
+        manifest = self._store.files.read_json(layout.snapshot(self._spec.snapshot["id"]))
+        for entry in manifest["entries"]:
+            name = f"{_below(plan.CODE)}/{entry[0]}"
+            if entry[1] == "d":
+                self._folder(tar, name, entry[2] | 0o700)
+            elif entry[1] == "l":
+                info = self._info(name, tarfile.SYMTYPE, 0o777)
+                info.linkname = entry[2]
+                tar.addfile(info)
+            else:
+                yield from self._blob(tar, name, entry)
+            yield
+
+    def _blob(self, tar: tarfile.TarFile, name: str, entry: list[Any]) -> Iterator[None]:
+        """One stored file, in pieces."""
+        _, _, mode, size, digest = entry
+        info = self._info(name, tarfile.REGTYPE, mode)
+        info.size = size
+        head = info.tobuf(tarfile.PAX_FORMAT)
+        self._pending.write(head)
+        found, position = hashlib.sha256(), 0
+        blob = layout.blob(digest)
+        while position < size:
+            data = self._store.files.read_range(blob, position, min(_CHUNK, size - position))
+            found.update(data)
+            position += len(data)
+            self._pending.write(data)
+            yield
+            if not data:
+                break
+        if found.hexdigest() != digest or self._store.files.size(blob) != size:
+            raise Refusal(
+                f"the code could not be staged: the stored copy of {entry[0]} is damaged "
+                f"(its SHA-256 isn't {digest})",
+                "infrastructure",
+            )
+        self._pending.write(b"\0" * (-size % tarfile.BLOCKSIZE))
+        tar.offset += len(head) + size + -size % tarfile.BLOCKSIZE
+
+    def _info(self, name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+        info = tarfile.TarInfo(name)
+        info.type, info.mode = kind, mode
+        info.uid, info.gid = self._owner
+        return info
+
+    def _folder(self, tar: tarfile.TarFile, name: str, mode: int = 0o755) -> None:
+        tar.addfile(self._info(name, tarfile.DIRTYPE, mode))
+
+    def _file(self, tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+        info = self._info(name, tarfile.REGTYPE, mode)
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+
+
+def _below(path: str) -> str:
+    return path.removeprefix(f"{plan.ROOT}/")
+
+
+def single(name: str, content: bytes, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> bytes:
+    """A tar of one file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(content), mode
+        info.uid, info.gid = owner
+        tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,177 @@
+"""Everything that a run has left in its volume, on its way into the run store; then an end for container and volume.
+
+Each step can be taken again by anybody after a kill: files are created exclusively, the report comes last.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_train.exceptions import InfrastructureFailure
+from airflow_train.runs.record import RunRecord
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.docker import archive, image, logs, plan
+from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.errors import Gone, not_found_in_path
+
+#: Seconds that a supervisor has to collect what a killed one left.
+FINISHING = 3600.0
+_REPORT = f"{protocol.node_folder(0)}/{protocol.REPORT_FILE}"
+#: What is only of use inside.
+_INSIDE = (protocol.LAUNCH_FILE, protocol.HEARTBEAT_FILE, protocol.CLAIM_FILE, protocol.CANCEL_FILE)
+
+
+def collect(
+    record: RunRecord,
+    made: plan.DockerPlan,
+    engine: Engine,
+    store: RunStore,
+    secrets: Mapping[str, str] | None,
+) -> None:
+    """Bring home what a container that has ended left.
+
+    :param secrets: needed where logs of a killed supervisor are still to be copied; None where nobody knows them.
+    :raises InfrastructureFailure: it can't be had any more.
+    """
+    run_id, name = record.run_id, made.container
+    try:
+        _ended_container(record, made, engine, store)
+        if engine.stat(name, f"{plan.RUN_FOLDER}/{_REPORT}") is None:
+            _finish(record, made, engine, store, secrets)
+        with engine.get(name, plan.RUN_FOLDER) as stream:
+            report = _store(stream, run_id, store)
+    except Gone:
+        if store.files.exists(layout.report(run_id)):
+            return  # somebody else has brought it home meanwhile
+        raise InfrastructureFailure(
+            "what it left on the engine was removed from outside before it was collected"
+        ) from None
+    if report is not None:
+        store.files.create(layout.report(run_id), report)
+
+
+def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> None:
+    """The container, which doesn't run; made again around the volume where somebody removed it."""
+    found = engine.inspect(made.container)
+    if found is None:
+        if not engine.has_volume(made.volume):
+            raise Gone("")
+        engine.create(made)
+    elif found["State"]["Status"] != "created":
+        facts = end_facts(found)
+        store.files.create_json(layout.container(record.run_id), facts)
+
+
+def end_facts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """How a container ended (`runtime/protocol.py`)."""
+    state = found["State"]
+    return {
+        "at": state.get("FinishedAt") or protocol.timestamp(),
+        "container": str(found["Name"]).lstrip("/"),
+        "exit_code": state.get("ExitCode"),
+        "out_of_memory": bool(state.get("OOMKilled")),
+        "memory_bytes": found["HostConfig"].get("Memory") or None,
+        "error": state.get("Error") or "",
+    }
+
+
+def _finish(
+    record: RunRecord,
+    made: plan.DockerPlan,
+    engine: Engine,
+    store: RunStore,
+    secrets: Mapping[str, str] | None,
+) -> None:
+    """Let the container collect what its killed supervisor left; a claim that lies there lets it do nothing else."""
+    name = made.container
+    if engine.stat(name, f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}/{protocol.CLAIM_FILE}") is None:
+        error, reason = never_began(engine, made)
+        report_failure(record.run_id, store, error, reason)
+        return
+    if secrets:
+        found = engine.image(made.image, made.platform, lambda _: None)
+        content = protocol.packed(dict(secrets), {})
+        word = archive.single(protocol.HANDED_FILE, content, 0o400, image.owner(engine, made, found))
+        engine.put(name, plan.HANDED.rpartition("/")[0], word)
+    engine.start(name)
+    engine.wait(name, FINISHING)
+
+
+def report_failure(run_id: str, store: RunStore, error: str, reason: str) -> None:
+    """The report of a run of which nothing could be started, unless there is one."""
+    report = {"at": protocol.timestamp(), "started": None, "error": error.rstrip("."), "by": "target"}
+    store.files.create_json(layout.report(run_id), {**report, "reason": reason})
+
+
+def never_began(engine: Engine, made: plan.DockerPlan) -> tuple[str, str]:
+    """Why a supervisor never claimed its node: half a sentence, and the verdict's reason."""
+    found = engine.inspect(made.container)
+    state = found["State"] if found is not None else {}
+    said = str(state.get("Error") or "") or engine.output(made.container)
+    last = said.splitlines()[-1] if said else f"exit code {state.get('ExitCode')}"
+    python = made.configuration["Entrypoint"][0]
+    if not_found_in_path(said):
+        return f"the image {made.image} has no {python} in it", "could_not_start"
+    if "exec format error" in said:
+        return f"the image {made.image} is made for other processors than the engine's", "could_not_start"
+    if state.get("ExitCode") == 137:
+        return "its container was killed before its supervisor began", "infrastructure"
+    return (
+        f"{python} of the image {made.image} can't run the supervisor, which needs Python 3.8 or later ({last})",
+        "could_not_start",
+    )
+
+
+def _store(stream: IO[bytes], run_id: str, store: RunStore) -> bytes | None:
+    """Keep everything of a tar of the run's folder; returns the report, which is not to be stored before the rest."""
+    report = None
+    with tarfile.open(fileobj=stream, mode="r|") as tar:
+        for member in tar:
+            _, _, name = member.name.partition("/")
+            base = name.rpartition("/")[2]
+            if not name or base.startswith(protocol.TEMPORARY) or base in _INSIDE:
+                continue
+            if member.isdir():
+                if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
+                    store.files.make_folder(f"{layout.run(run_id)}/{name}")
+                continue
+            if member.islnk():
+                _, _, first = member.linkname.partition("/")
+                _store_again(f"{layout.run(run_id)}/{first}", f"{layout.run(run_id)}/{name}", store)
+                continue
+            file = tar.extractfile(member) if member.isreg() else None
+            if file is None:
+                continue
+            if name == _REPORT:
+                report = file.read()
+            elif logs.is_record(name):
+                logs.keep_record(store, run_id, name, file.read())
+            else:
+                store.files.create_from(f"{layout.run(run_id)}/{name}", file)
+    return report
+
+
+def _store_again(first: str, name: str, store: RunStore) -> None:
+    """Keep a second name of a file that has come already."""
+    if store.files.local_root is not None:
+        store.files.copy_in(store.files.local_root / first, name)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy")
+        store.files.copy_out(first, copy)
+        store.files.copy_in(copy, name)
+
+
+def sweep(run_id: str, engine: Engine, store: RunStore) -> None:
+    """Remove container and volume, and the segments where the whole files have come home."""
+    engine.remove(plan.container_name(run_id))
+    engine.remove_volume(plan.volume_name(run_id))
+    if store.files.exists(layout.report(run_id)):
+        store.files.delete_tree(layout.outbox(run_id))
+    store.files.remove_half_written(layout.run(run_id))

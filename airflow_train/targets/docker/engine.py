@@ -1,0 +1,371 @@
+"""The engine: where it is, the connections to it, and every call that is made to it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
+from airflow_train.targets.docker import plan
+from airflow_train.targets.docker.errors import Gone, Refusal, Taken, sentences
+
+#: Options of a target that say where the engine is.
+CONNECTION = ("host", "context", "tls_ca", "tls_cert", "tls_key")
+#: The oldest API that has all we ask for; Docker 20.10 speaks 1.41.
+OLDEST = (1, 40)
+#: Seconds without an answer after which an engine doesn't answer.
+PATIENCE = 60
+_DEFAULT = "unix:///var/run/docker.sock"
+
+#: (process, engine) → its client, which any thread may use.
+_clients: dict[tuple[Any, ...], Any] = {}
+_lock = threading.Lock()
+
+
+class Engine:
+    """One engine; holds no connection itself, so that it may be used after a fork and from any thread."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = {name: options[name] for name in CONNECTION if options.get(name)}
+        self.key = json.dumps(self._options, sort_keys=True)
+
+    @property
+    def where(self) -> str:
+        """Its address, for people."""
+        if "context" in self._options:
+            return f"context {self._options['context']}"
+        return str(self._options.get("host") or os.environ.get("DOCKER_HOST") or _DEFAULT)
+
+    def client(self, timeout: int = PATIENCE, *, fresh: bool = False) -> Any:
+        """A `docker.APIClient`: this process's, or a fresh one, which is the caller's to close.
+
+        :raises EngineUnreachable: nobody answers.
+        """
+        key = (os.getpid(), self.key, self.where, timeout)
+        if fresh:
+            with sentences("connecting", self.where):
+                return self._connect(timeout)
+        with _lock:
+            if key not in _clients:
+                with sentences("connecting", self.where):
+                    _clients[key] = self._connect(timeout)
+            return _clients[key]
+
+    def _connect(self, timeout: int) -> Any:
+        import docker
+
+        host, tls = self._options.get("host") or os.environ.get("DOCKER_HOST"), self._tls()
+        if not host:
+            host, tls = self._of_context(tls)
+        host = str(host or _DEFAULT)
+        if tls is not None:
+            host = host.replace("tcp://", "https://", 1)
+        if host.startswith("unix://"):
+            _knock(host.removeprefix("unix://"))
+        client = docker.APIClient(base_url=host, tls=tls or False, timeout=timeout, version="auto")
+        spoken = tuple(int(part) for part in client.api_version.split("."))
+        if spoken < OLDEST:
+            raise InfrastructureFailure(
+                f"the Docker engine at {self.where} speaks API {client.api_version}, but "
+                f"{'.'.join(map(str, OLDEST))} is needed (Docker 19.03); upgrade it."
+            )
+        return client
+
+    def _tls(self) -> Any:
+        from docker.tls import TLSConfig
+
+        named = {name: self._options.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
+        if not any(named.values()):
+            folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+            if self._options.get("host") or not os.environ.get("DOCKER_TLS_VERIFY"):
+                return None
+            named = {
+                name: os.path.join(folder, f"{stem}.pem")
+                for name, stem in (("tls_ca", "ca"), ("tls_cert", "cert"), ("tls_key", "key"))
+            }
+        pair = (named["tls_cert"], named["tls_key"]) if named["tls_cert"] and named["tls_key"] else None
+        return TLSConfig(client_cert=pair, ca_cert=named["tls_ca"], verify=bool(named["tls_ca"]) or None)
+
+    def _of_context(self, tls: Any) -> tuple[str | None, Any]:
+        from docker.context import ContextAPI
+
+        name = self._options.get("context")
+        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
+        if context is None:
+            raise ConfigurationError(
+                f"there is no Docker context {name!r} on this machine; `docker context ls` shows those that are."
+            )
+        return context.Host, tls or context.TLSConfig
+
+    def version(self) -> dict[str, Any]:
+        """What the engine says of itself."""
+        client = self.client()
+        with sentences("asking for its version", self.where):
+            found: dict[str, Any] = client.version()
+            return found
+
+    # ------------------------------------------------------------------ images
+
+    def image(self, name: str, platform: str | None, say: Callable[[str], object]) -> dict[str, Any]:
+        """What the engine knows of an image, which is pulled where it is missing.
+
+        :param say: told when a pull begins.
+        :raises Refusal: it can't be had, or is made for other processors.
+        """
+        client = self.client()
+        try:
+            with sentences(f"looking for the image {name}", self.where):
+                found: dict[str, Any] = client.inspect_image(name)
+        except Gone:
+            say(f"pulling {name}")
+            self._pull(name, platform)
+            with sentences(f"looking for the image {name}", self.where):
+                found = client.inspect_image(name)
+        engine = self.version()
+        if platform is None and found.get("Architecture") not in (engine.get("Arch"), None, ""):
+            raise Refusal(
+                f"the image {name} is made for {found['Architecture']} but the Docker engine at {self.where} is "
+                f"{engine.get('Arch')}; use an image for {engine.get('Arch')}, or name the platform to emulate it"
+            )
+        return found
+
+    def has_image(self, name: str) -> bool:
+        """Is it there?"""
+        try:
+            with sentences(f"looking for the image {name}", self.where):
+                self.client().inspect_image(name)
+                return True
+        except Gone:
+            return False
+
+    def _pull(self, name: str, platform: str | None) -> None:
+        repository, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "latest")
+        repository, tag = (name, "") if "@" in name else (repository, tag)
+        try:
+            with sentences(f"pulling the image {name}", self.where):
+                for line in self.client(600).pull(
+                    repository, tag=tag or None, platform=platform, stream=True, decode=True
+                ):
+                    if "error" in line:
+                        raise InfrastructureFailure(str(line["error"]))
+        except InfrastructureFailure as error:
+            said = str(error)
+            login = any(word in said for word in ("denied", "unauthorized", "authentication"))
+            mend = (
+                "`docker login` where the engine runs and pull it there"
+                if login
+                else "correct custom_docker_image, or load the image into the engine"
+            )
+            raise Refusal(
+                f"the image {name} isn't on the Docker engine at {self.where} and can't be pulled "
+                f"({said.rstrip('.')}); {mend}"
+            ) from error
+
+    # ------------------------------------------------------------------ containers
+
+    def create(self, made: plan.DockerPlan) -> bool:
+        """Create the container with its volume; False when it is there already.
+
+        :raises Refusal: somebody else's container has that name.
+        """
+        with sentences("creating the container", self.where):
+            try:
+                self.client().create_container_from_config(
+                    dict(made.configuration), made.container, made.platform
+                )
+                return True
+            except _api_error() as error:
+                if error.response is None or error.response.status_code != 409:
+                    raise
+        found = self.inspect(made.container)
+        if found is None:
+            return self.create(made)  # removed meanwhile
+        labels = found["Config"].get("Labels") or {}
+        if labels.get(plan.RUN_LABEL) != made.labels[plan.RUN_LABEL]:
+            raise Refusal(
+                f"the name {made.container} is taken on the Docker engine at {self.where} by a container that isn't "
+                f"this run's; remove it: docker rm -f {made.container}"
+            )
+        return False
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        """A container as the engine describes it; None when there is none."""
+        try:
+            with sentences(f"looking at the container {name}", self.where):
+                found: dict[str, Any] = self.client().inspect_container(name)
+                return found
+        except Gone:
+            return None
+
+    def start(self, name: str) -> None:
+        """Start a container; one that runs is fine."""
+        with sentences(f"starting the container {name}", self.where):
+            self.client().start(name)
+
+    def unpause(self, name: str) -> None:
+        """Let a paused container go on; one that isn't paused is fine."""
+        try:
+            with sentences(f"unpausing the container {name}", self.where):
+                self.client().unpause(name)
+        except InfrastructureFailure as error:
+            if "is not paused" not in str(error):
+                raise
+
+    def kill(self, name: str) -> None:
+        """KILL everything in a container; one that doesn't run is fine."""
+        try:
+            with sentences(f"killing the container {name}", self.where):
+                self.client().kill(name)
+        except (Gone, Taken):
+            return
+
+    def wait(self, name: str, timeout: float) -> None:
+        """Wait until a container doesn't run.
+
+        :raises EngineUnreachable: it took longer than `timeout` seconds, or nobody answers.
+        """
+        with sentences(f"waiting for the container {name}", self.where):
+            self.client().wait(name, timeout=timeout)
+
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not; one that is gone is fine."""
+        try:
+            with sentences(f"removing the container {name}", self.where):
+                self.client().remove_container(name, v=True, force=True)
+        except (Gone, Taken):  # somebody else is removing it
+            return
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is gone is fine."""
+        try:
+            with sentences(f"removing the volume {name}", self.where):
+                self.client().remove_volume(name, force=True)
+        except (Gone, Taken):
+            return
+
+    def has_volume(self, name: str) -> bool:
+        """Is there a volume of that name?"""
+        try:
+            with sentences(f"looking at the volume {name}", self.where):
+                self.client().inspect_volume(name)
+                return True
+        except Gone:
+            return False
+
+    def output(self, name: str) -> str:
+        """The last lines of what a container itself has said."""
+        try:
+            with sentences(f"reading the output of {name}", self.where):
+                said: bytes = self.client().logs(name, tail=20)
+                return said.decode("utf-8", "replace").strip()
+        except Gone:
+            return ""
+
+    # ------------------------------------------------------------------ files
+
+    def put(self, name: str, folder: str, archive: bytes | Iterable[bytes]) -> None:
+        """Unpack a tar in a folder of a container."""
+        with sentences(f"copying into the container {name}", self.where):
+            self.client().put_archive(name, folder, archive)
+
+    def stat(self, name: str, path: str) -> dict[str, Any] | None:
+        """What lies at a path of a container: `name`, `size`, `mode`, `mtime`, `linkTarget`; None when nothing does."""
+        client = self.client()
+        with sentences(f"looking into the container {name}", self.where):
+            answer = client.head(self._place(client, name), params={"path": path})
+            if answer.status_code == 404:
+                return None
+            client._raise_for_status(answer)  # noqa: SLF001 - as its own calls do
+        from docker.utils import decode_json_header
+
+        found: dict[str, Any] = decode_json_header(answer.headers["x-docker-container-path-stat"])
+        return found
+
+    @staticmethod
+    def _place(client: Any, name: str) -> str:
+        return str(client._url("/containers/{0}/archive", name))  # noqa: SLF001 - the package has no call for HEAD
+
+    def get(self, name: str, path: str) -> IO[bytes]:
+        """What lies at a path of a container, as a stream of a tar; to be closed.
+
+        :raises Gone: there is no such container or path.
+        """
+        client = self.client()
+        with sentences(f"copying from the container {name}", self.where):
+            answer = client.get(
+                self._place(client, name), params={"path": path}, stream=True, timeout=PATIENCE
+            )
+            client._raise_for_status(answer)  # noqa: SLF001 - its own call gives no way to close this
+        return io.BufferedReader(_Chunks(answer, self.where), 1 << 18)
+
+    # ------------------------------------------------------------------ all of ours
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Every container of ours, running or not."""
+        with sentences("listing containers", self.where):
+            found: list[dict[str, Any]] = self.client().containers(all=True, filters={"label": plan.LABEL})
+            return found
+
+    def volumes(self) -> list[dict[str, Any]]:
+        """Every volume of ours."""
+        with sentences("listing volumes", self.where):
+            found: list[dict[str, Any]] = (
+                self.client().volumes(filters={"label": plan.LABEL})["Volumes"] or []
+            )
+            return found
+
+    @contextmanager
+    def events(self) -> Iterator[Iterator[dict[str, Any]]]:
+        """A stream of what happens to containers of ours, from now on."""
+        client = self.client(fresh=True)
+        try:
+            with sentences("listening to its events", self.where):
+                filters = {"label": plan.LABEL, "type": "container"}
+                stream = client.events(decode=True, filters=filters)
+            yield stream
+        finally:
+            client.close()
+
+
+class _Chunks(io.RawIOBase):
+    """Chunks of an answer as a file."""
+
+    def __init__(self, answer: Any, where: str) -> None:
+        self._answer, self._where, self._rest = answer, where, b""
+        self._chunks: Iterator[bytes] = answer.iter_content(1 << 18)
+
+    def close(self) -> None:
+        self._answer.close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            with sentences("copying from a container", self._where):
+                self._rest = next(self._chunks, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def _knock(path: str) -> None:
+    """Is anybody there? The package docker leaves a socket open where nobody is.
+
+    :raises OSError: nobody.
+    """
+    with socket.socket(socket.AF_UNIX) as door:
+        door.connect(path)
+
+
+def _api_error() -> type[Any]:
+    import docker.errors
+
+    return docker.errors.APIError

@@ -1,0 +1,101 @@
+"""What an engine answers when it can't, in sentences: the one place where Docker's errors are translated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
+
+NO_PACKAGE = (
+    "compute targets of type docker need the package docker, which isn't installed; "
+    "pip install 'airflow-train[docker]'."
+)
+
+
+class EngineUnreachable(InfrastructureFailure):
+    """The engine doesn't answer: what it runs is unknown."""
+
+
+class Gone(InfrastructureFailure):
+    """The engine has no such object."""
+
+
+class Taken(InfrastructureFailure):
+    """An object of that name is there, or in a state that doesn't allow this."""
+
+
+class Refusal(Exception):
+    """The run can't be started as it is written; `reason` is the verdict's."""
+
+    def __init__(self, message: str, reason: str = "could_not_start") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@contextmanager
+def sentences(doing: str, where: str) -> Iterator[None]:
+    """Inside, errors of the package docker become ours.
+
+    :param doing: half a sentence: what was tried.
+    :param where: address of the engine.
+    :raises EngineUnreachable, Gone, Taken, InfrastructureFailure: as they say.
+    """
+    try:
+        import docker.errors
+    except ImportError as error:
+        raise ConfigurationError(NO_PACKAGE) from error
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise _of_answer(error, doing) from error
+    except (docker.errors.DockerException, OSError) as error:  # requests raises kinds of OSError
+        raise EngineUnreachable(unreachable(where, error)) from error
+
+
+def unreachable(where: str, error: object) -> str:
+    """No engine answers."""
+    text = str(error)
+    if "Permission denied" in text or "PermissionError" in text:
+        return f"this user may not speak to the Docker engine at {where}; add it to the group docker."
+    if "certificate" in text or "SSL" in text:
+        return (
+            f"the Docker engine at {where} and this machine don't trust each other's certificates "
+            f"({_last_words(text)}); correct tls_ca, tls_cert and tls_key of the compute target."
+        )
+    return (
+        f"no Docker engine answers at {where} ({_last_words(text)}); start it, or name another by DOCKER_HOST or "
+        "the option host of the compute target."
+    )
+
+
+def _last_words(text: str) -> str:
+    """The part of a nested error that says something."""
+    found = re.findall(
+        r"(?:Connection refused|No such file or directory|timed out|[\w ]*not known|EOF[\w ]*)", text
+    )
+    return (
+        found[-1].strip().lower()
+        if found
+        else text.strip().splitlines()[-1][:200]
+        if text.strip()
+        else "silence"
+    )
+
+
+def _of_answer(error: Any, doing: str) -> InfrastructureFailure:
+    said = str(error.explanation or error).strip().rstrip(".")
+    code = error.response.status_code if error.response is not None else 0
+    if "no space left on device" in said.lower():
+        return InfrastructureFailure(
+            f"the Docker engine has no space left ({doing}); free some, for example by `docker system prune`."
+        )
+    kind: type[InfrastructureFailure] = {404: Gone, 409: Taken}.get(code, InfrastructureFailure)
+    return kind(f"the Docker engine refused ({doing}): {said}.")
+
+
+def not_found_in_path(said: str) -> bool:
+    """Is this the engine's way of saying that a program isn't in the image?"""
+    return "executable file not found" in said or "no such file or directory" in said

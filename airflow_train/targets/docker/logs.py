@@ -1,0 +1,90 @@
+"""What a running container has written, on its way into the run store: the segments of `runtime/channel.py`.
+
+The run store is the only memory: segments are stored under their numbers by exclusive creation, and removed from the
+outbox only after that. So any number of processes may look, and each may die at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+
+from airflow_train.runtime import protocol
+from airflow_train.store import layout, live
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.docker import archive, plan
+from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.errors import Gone
+
+#: So many segments that lie in both places, or bytes of them, are worth a word to the container.
+_ACKNOWLEDGE, _ACKNOWLEDGE_BYTES = 8, 1 << 20
+
+
+class Puller:
+    """Brings segments of one run home; remembers when the outbox changed, so that nothing new costs a millisecond."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine, self._run_id = engine, run_id
+        self._container = plan.container_name(run_id)
+        self._changed = ""
+
+    def pull(self, store: RunStore) -> bool:
+        """Store what is new; False when nothing is."""
+        there = self._engine.stat(self._container, plan.OUTBOX)
+        if there is None or there["mtime"] == self._changed:
+            return False
+        have = set(live.segments(store.files, self._run_id))
+        known, size = max(have, default=0), 0
+        count = 0
+        try:
+            for number, content in self._fetch():
+                count, size = count + 1, size + len(content)
+                if number > known:
+                    self._keep(store, number, content)
+                    known = number
+        except Gone:
+            return False
+        self._changed = there["mtime"]
+        if count >= _ACKNOWLEDGE or size >= _ACKNOWLEDGE_BYTES:
+            word = archive.single(protocol.ACK_FILE, str(known).encode())
+            self._engine.put(self._container, plan.OUTBOX, word)
+        return True
+
+    def _fetch(self) -> Iterator[tuple[int, bytes]]:
+        """Segments of the outbox in their order."""
+        with (
+            self._engine.get(self._container, plan.OUTBOX) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            for member in tar:
+                name = member.name.rpartition("/")[2]
+                file = tar.extractfile(member) if name.isdecimal() else None
+                if file is not None:
+                    yield int(name), file.read()
+
+    def _keep(self, store: RunStore, number: int, content: bytes) -> None:
+        """Records first: a segment that is stored is never looked at again."""
+        line, _, data = content.partition(b"\n")
+        at = 0
+        for name, _, size in json.loads(line)["pieces"]:
+            if is_record(name):
+                keep_record(store, self._run_id, name, data[at : at + size])
+            at += size
+        store.files.create(f"{layout.outbox(self._run_id)}/{layout.segment(number)}", content)
+
+
+def is_record(name: str) -> bool:
+    """Is this file, below the run's folder, a document that is written once?"""
+    return name.endswith(".json") and not name.startswith(f"{protocol.FILES_FOLDER}/")
+
+
+def keep_record(store: RunStore, run_id: str, name: str, content: bytes) -> None:
+    """Store a record under its name, once; an event whose number is taken by another gets the next one."""
+    whole = f"{layout.run(run_id)}/{name}"
+    if store.files.create(whole, content) or not name.startswith(f"{protocol.EVENTS_FOLDER}/"):
+        return
+    folder, event = layout.events(run_id), json.loads(content)
+    numbers = store.files.numbers(folder)
+    if all(store.files.read_json(layout.numbered(folder, number)) != event for number in numbers):
+        store.files.next_number(folder, lambda _: content)

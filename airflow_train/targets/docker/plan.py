@@ -1,0 +1,169 @@
+"""What a run is made of on an engine: one container and one volume. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.targets import launch
+from airflow_train.targets.docker import arguments
+
+#: Where the run's volume is in the container.
+ROOT = "/airflow-train"
+RUN_FOLDER = f"{ROOT}/run"
+WORK_FOLDER = f"{ROOT}/node_0/work"
+OUTBOX = f"{ROOT}/node_0/outbox"
+#: Secrets, until the supervisor has read and removed them.
+HANDED = f"{ROOT}/node_0/{protocol.HANDED_FILE}"
+#: Code as it arrives; it becomes the working directory.
+CODE = f"{ROOT}/node_0/code"
+RUNTIME = f"{ROOT}/runtime/runtime.pyz"
+SCRIPT = f"{ROOT}/runtime/script"
+
+LABEL = "airflow-train"
+RUN_LABEL = "airflow-train.run"
+NODE_LABEL = "airflow-train.node"
+OWNER_LABEL = "airflow-train.owner"
+STORE_LABEL = "airflow-train.store"
+#: Seconds between the end of the grace and the engine's own KILL.
+MARGIN = 10.0
+
+
+@dataclass(frozen=True)
+class DockerPlan:
+    """One container, its volume, and what lies in it when it starts. Names and labels are the run's."""
+
+    #: Name of the container.
+    container: str
+    #: As the engine's API takes it.
+    configuration: Mapping[str, Any]
+    platform: str | None
+    volume: str
+    labels: Mapping[str, str]
+    #: What is put into the volume, in that order.
+    contents: tuple[str, ...]
+    launch: Mapping[str, Any]
+
+    @property
+    def image(self) -> str:
+        """Name of the image."""
+        return str(self.configuration["Image"])
+
+    @property
+    def python(self) -> str:
+        """The image's interpreter that runs the supervisor."""
+        return str(self.configuration["Entrypoint"][0])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def container_name(run_id: str, node: int = 0) -> str:
+    """Name of a node's container."""
+    return f"airflow-train-{run_id}-node{node}"
+
+
+def volume_name(run_id: str) -> str:
+    """Name of the run's volume."""
+    return f"airflow-train-{run_id}"
+
+
+def places(python: str, interpreter: str) -> launch.Places:
+    """Where things lie in the container."""
+    return launch.Places(
+        run_folder=RUN_FOLDER,
+        snapshot={"folder": CODE},
+        runtime=RUNTIME,
+        script=SCRIPT,
+        python=python,
+        interpreter=interpreter,
+        work=WORK_FOLDER,
+        outbox=OUTBOX,
+    )
+
+
+def build(
+    spec: RunSpec, options: Mapping[str, Any], wanted: arguments.Wanted, store: str, python: str = "python3"
+) -> DockerPlan:
+    """The plan of a run.
+
+    :param options: the target's.
+    :param wanted: what arguments of `docker run` ask for.
+    :param store: URI of the run store, by which a cleanup tells its own runs from others'.
+    :param python: the image's interpreter, for the runtime and for scripts that name none.
+    """
+    job = spec.job
+    where = places(python, job["interpreter_path"] or options.get("interpreter_path") or python)
+    made = launch.build(spec, where)
+    made["environment"].update(wanted.environment)
+    labels = {LABEL: "", RUN_LABEL: spec.run_id, OWNER_LABEL: _owner(spec), STORE_LABEL: store}
+    volume = volume_name(spec.run_id)
+    mount = {
+        "Type": "volume",
+        "Source": volume,
+        "Target": ROOT,
+        "VolumeOptions": {"NoCopy": True, "Labels": labels},
+    }
+    host = {
+        "Mounts": [mount],
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges"],
+        "RestartPolicy": {"Name": "no"},
+        # the container's own output is a few words at most, and must be readable whatever the engine's default is
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+        **_resources(job),
+        **wanted.host,
+    }
+    if host.get("Privileged"):
+        del host["CapDrop"], host["SecurityOpt"]
+    if host.get("ReadonlyRootfs"):
+        host["Tmpfs"] = {"/tmp": "", **host.get("Tmpfs", {})}  # noqa: S108 - in the container
+    made["memory_bytes"] = host.get("Memory")
+    configuration = {
+        "Image": image_of(job, options),
+        "Entrypoint": [*where.runtime_command(), "container", where.file()],
+        "Cmd": [],
+        "WorkingDir": ROOT,
+        "Labels": {**labels, NODE_LABEL: "0"},
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "StopTimeout": int(job["grace_seconds"] + MARGIN),
+        **wanted.container,
+        "HostConfig": host,
+    }
+    platform = job["environment"].get("platform") or wanted.platform
+    contents = (RUNTIME, SCRIPT, where.file(), f"{RUN_FOLDER}/{protocol.EVENTS_FOLDER}", CODE)
+    return DockerPlan(container_name(spec.run_id), configuration, platform, volume, labels, contents, made)
+
+
+def image_of(job: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """The job's image, with the address of its registry, or the target's; empty when neither names one."""
+    named = job["environment"].get("image")
+    if not named:
+        return str(options.get("image") or "")
+    address = (job["environment"].get("registry") or {}).get("address")
+    return f"{address}/{named}" if address and not str(named).startswith(f"{address}/") else str(named)
+
+
+def _owner(spec: RunSpec) -> str:
+    """Who submitted it, for people who look at the engine."""
+    origin = spec.origin
+    return str(origin.get("label") or origin.get("kind") or "")
+
+
+def _resources(job: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if job["memory_bytes"]:
+        found |= {"Memory": job["memory_bytes"], "MemorySwap": job["memory_bytes"]}
+    if job["cpu"]:
+        found["NanoCpus"] = arguments.cpus(job["cpu"])
+    if job["gpu"]:
+        found["DeviceRequests"] = arguments.gpus(int(job["gpu"]))
+    if job["shm_size"]:
+        arguments.VALUES["--shm-size"](wanted := arguments.Wanted(), str(job["shm_size"]))
+        found |= wanted.host
+    return found

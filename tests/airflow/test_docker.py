@@ -1,0 +1,82 @@
+"""Tasks whose runs are in containers: in the worker, deferred, retried, killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.targets.lab import DOCKER, IMAGE, docker_objects
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_target")]
+
+Dag = Callable[..., Any]
+Script = Callable[..., str]
+DATA = '{"type": "Estimator", "source_directory": "code", "entry_script": "train.py"}'
+LOGS = """
+    from train_run import Run
+    open("outputs/model", "w").write("weights")
+    print("hello from the container")
+    Run.get_context().log("loss", 0.5)
+"""
+
+
+@pytest.fixture
+def docker_target(docker_engine: str, airflow_home: Path) -> Iterator[None]:
+    """The target docker has an image."""
+    file = airflow_home / "train_targets.yaml"
+    file.write_text(f"docker: {{type: docker, image: {IMAGE}}}\n", encoding="utf-8")
+    yield
+    file.unlink()
+
+
+def train(more: str = "") -> str:
+    return (
+        f'train = EstimatorOperator(task_id="train", estimator={DATA}, compute_target="docker", '
+        f"retry_delay=timedelta(0), {more})"
+    )
+
+
+@pytest.mark.parametrize("more", ["", "deferrable=True"], ids=["in the worker", "deferred"])
+def test_outputs_metrics_and_lines_come_home(
+    make_dag: Dag, run_dag: Dag, script: Script, store: Any, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_train.lifecycle.run import Run
+    from airflow_train.tasks import live_log
+
+    lines: list[str] = []
+    monkeypatch.setattr(live_log, "_to_task_log", lambda _, text, __: lines.append(text))
+    script(LOGS)
+    outcome = run_dag(make_dag(train(more)))
+    run = Run(outcome.xcom("train", "run_id"), store)
+
+    assert outcome.states() == {"train": "success"}
+    assert outcome.xcom("train", "metrics") == {"loss": 0.5}
+    assert lines == ["[0] hello from the container"]
+    assert "outputs/model" in run.get_file_names()
+    assert docker_objects(run.id) == []
+
+
+def test_a_script_that_fails_is_tried_again_in_a_container_of_its_own(
+    make_dag: Dag, run_dag: Dag, script: Script, store: Any
+) -> None:
+    script("raise ValueError('bad weather')")
+    outcome = run_dag(make_dag(train("retries=1")))
+    runs = store.list_runs()
+
+    assert outcome.states() == {"train": "failed"}
+    assert [("bad weather" in run.error, run.target) for run in runs] == [(True, DOCKER["name"])] * 2
+    assert [docker_objects(run.run_id) for run in runs] == [[], []]
+
+
+def test_a_missing_image_fails_the_task_with_one_sentence(
+    make_dag: Dag, run_dag: Dag, script: Script, store: Any
+) -> None:
+    script(LOGS)
+    estimator = DATA.replace("}", ', "custom_docker_image": "localhost:9/no/such:image"}')
+    outcome = run_dag(make_dag(train().replace(DATA, estimator)))
+
+    assert outcome.states() == {"train": "failed"}
+    assert "localhost:9/no/such:image isn't on the Docker engine" in store.list_runs()[0].error

@@ -1,0 +1,82 @@
+"""The commands on the docker target: run, dry-run, doctor, cleanup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_train import config
+from tests.targets.lab import DOCKER as TARGET
+from tests.targets.lab import IMAGE, Lab, docker_objects, remove_docker_objects, until
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(autouse=True)
+def docker_target(docker_engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target docker has an image."""
+    file = tmp_path / "targets.yaml"
+    file.write_text(f"docker: {{type: docker, image: {IMAGE}}}\n", encoding="utf-8")
+    monkeypatch.setenv("AIRFLOW_TRAIN_TARGETS", str(file))
+
+
+def test_a_run_is_shown_until_its_end(cli: Callable[..., Any], define: Callable[..., str]) -> None:
+    answer = cli("run", define("prints_and_logs"), "--target", "docker", "--json")
+
+    assert (answer.code, answer.data["status"]) == (0, "Completed")
+    assert docker_objects(answer.data["run_id"]) == []
+
+
+def test_a_dry_run_shows_container_volume_and_contents_and_makes_nothing(
+    cli: Callable[..., Any], define: Callable[..., str]
+) -> None:
+    plan = cli("dry-run", define("prints_and_logs"), "--target", "docker", "--json").data["plan"]
+
+    assert (plan["container"], plan["volume"]) == ("airflow-train-RUN_ID-node0", "airflow-train-RUN_ID")
+    assert plan["configuration"]["Image"] == IMAGE
+    assert plan["configuration"]["HostConfig"]["CapDrop"] == ["ALL"]
+    assert any(one.endswith("launch.json") for one in plan["contents"])
+    assert docker_objects("RUN_ID") == []
+
+
+def test_doctor_asks_the_engine(cli: Callable[..., Any]) -> None:
+    found = {one["what"]: one for one in cli("doctor", "--json").data}
+
+    assert found["target docker: engine"]["found"].startswith("Docker ")
+    assert found["target docker: image"]["state"] == "ok"
+
+
+def test_what_a_target_cannot_honour_is_refused_before_anything_is_made(
+    cli: Callable[..., Any], define: Callable[..., str]
+) -> None:
+    answer = cli("run", define("prints_and_logs", pip_packages=["numpy"]), "--target", "docker")
+
+    assert answer.code == 2
+    assert "pip_packages can't be honoured on the docker target" in answer.err
+
+
+def test_cleanup_removes_what_nobody_owns_and_nothing_else(cli: Callable[..., Any], tmp_path: Path) -> None:
+    lab = Lab(config.get("store"), tmp_path, TARGET)
+    gone, goes_on = (lab.start("mark('ready'); signal.pause()") for _ in range(2))
+    try:
+        for run_id in (gone, goes_on):
+            lab.marked(run_id, "ready")
+        lab.store.files.delete_tree(f"runs/{gone}")
+        young = cli("cleanup", "--json")
+        shown = cli("cleanup", "--dry-run", "--older-than", "0s", "--json")
+        left = docker_objects(gone)
+        removed = cli("cleanup", "--older-than", "0s", "--json")
+
+        assert young.data == []
+        assert sorted(one["what"] for one in shown.data) == sorted(left)
+        assert {one["why"] for one in shown.data} == {"its run isn't in the store"}
+        assert [one["what"] for one in removed.data] == [one["what"] for one in shown.data]
+        assert docker_objects(gone) == []
+        assert len(docker_objects(goes_on)) == 2
+    finally:
+        for run_id in (gone, goes_on):
+            remove_docker_objects(run_id)
+    until(lambda: docker_objects(goes_on) == [])

@@ -1,0 +1,215 @@
+"""The docker target's plan is pure and complete; what it can't honour is refused in one sentence, without an engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from airflow_train import targets
+from airflow_train.definitions.job import Job
+from airflow_train.runs.spec import RunSpec
+from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.targets.docker import arguments, plan
+
+NOWHERE = "unix:///nowhere/docker.sock"
+
+
+def target(**options: Any) -> Any:
+    return targets.get({"name": "d", "type": "docker", "options": {"image": "i", "host": NOWHERE, **options}})
+
+
+@pytest.fixture
+def store(store_uri: str) -> RunStore:
+    return open_store(store_uri)
+
+
+def planned(store: RunStore, options: dict[str, Any] | None = None, **job: Any) -> plan.DockerPlan:
+    whole = asdict(Job("Estimator", ".", entry_script="train.py", **job))
+    spec = RunSpec(
+        run_id="run-1",
+        experiment="e",
+        created="2026-01-01T00:00:00.000Z",
+        definition={},
+        job=whole,
+        target={"name": "d", "type": "docker", "options": {}},
+        snapshot={"id": "s", "files": 1, "bytes": 1},
+        origin={"kind": "cli"},
+    )
+    made: plan.DockerPlan = target(**(options or {})).plan(spec, store)
+    return made
+
+
+def problems(store: RunStore, options: dict[str, Any] | None = None, **job: Any) -> list[str]:
+    found: list[str] = target(**(options or {})).check(asdict(Job("Estimator", ".", **job)), store)
+    return found
+
+
+def test_the_whole_container(store: RunStore) -> None:
+    made = planned(store)
+    labels = {
+        "airflow-train": "",
+        "airflow-train.run": "run-1",
+        "airflow-train.owner": "cli",
+        "airflow-train.store": store.uri,
+    }
+
+    assert (made.container, made.volume) == ("airflow-train-run-1-node0", "airflow-train-run-1")
+    assert made.configuration == {
+        "Image": "i",
+        "Entrypoint": [
+            *("python3", "-I", "-S", "-B", "/airflow-train/runtime/runtime.pyz"),
+            *("container", "/airflow-train/run/node_0/launch.json"),
+        ],
+        "Cmd": [],
+        "WorkingDir": "/airflow-train",
+        "Labels": {**labels, "airflow-train.node": "0"},
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "StopTimeout": 40,
+        "HostConfig": {
+            "Mounts": [
+                {
+                    "Type": "volume",
+                    "Source": "airflow-train-run-1",
+                    "Target": "/airflow-train",
+                    "VolumeOptions": {"NoCopy": True, "Labels": labels},
+                }
+            ],
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "RestartPolicy": {"Name": "no"},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+        },
+    }
+    assert made.to_json() == planned(store).to_json()
+    json.dumps(made.to_json(), allow_nan=False)
+
+
+def test_resources_of_a_definition(store: RunStore) -> None:
+    made = planned(store, cpu=2, memory_bytes=1 << 30, gpu=2, shm_size="2g")
+    host = made.configuration["HostConfig"]
+
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (2_000_000_000, 1 << 30, 1 << 30)
+    assert (host["ShmSize"], host["DeviceRequests"][0]["Count"]) == (2 << 30, 2)
+    assert made.launch["memory_bytes"] == 1 << 30
+
+
+def test_arguments_of_the_target_come_first_those_of_the_definition_win(store: RunStore) -> None:
+    options = {"user": "1000", "read_only": True, "volumes": ["data:/data:ro"], "arguments": ["-e", "A=1"]}
+    made = planned(
+        store, options, environment={"docker_arguments": ["-u", "2000:3000", "--env=B=2", "--init"]}
+    )
+    host = made.configuration["HostConfig"]
+
+    assert made.configuration["User"] == "2000:3000"
+    assert (host["ReadonlyRootfs"], host["Tmpfs"], host["Binds"]) == (True, {"/tmp": ""}, ["data:/data:ro"])
+    assert {name: made.launch["environment"][name] for name in "AB"} == {"A": "1", "B": "2"}
+
+
+def test_who_asks_for_privileges_gets_them_whole(store: RunStore) -> None:
+    host = planned(store, environment={"docker_arguments": ["--privileged"]}).configuration["HostConfig"]
+
+    assert host["Privileged"]
+    assert not {"CapDrop", "SecurityOpt"} & set(host)
+
+
+@pytest.mark.parametrize(
+    ("job", "image"),
+    [
+        ({}, "i"),
+        ({"environment": {"image": "own:1"}}, "own:1"),
+        ({"environment": {"image": "own:1", "registry": {"address": "r.example"}}}, "r.example/own:1"),
+        ({"environment": {"image": "r.example/own", "registry": {"address": "r.example"}}}, "r.example/own"),
+    ],
+)
+def test_the_image_is_the_definitions_else_the_targets(
+    store: RunStore, job: dict[str, Any], image: str
+) -> None:
+    assert planned(store, **job).image == image
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--ulimit", "nofile=10"], {"Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 10}]}),
+        (["-m", "1g"], {"Memory": 1 << 30, "MemorySwap": 1 << 30}),
+        (["-m1g"], {"Memory": 1 << 30, "MemorySwap": 1 << 30}),
+        (["--gpus=all"], {"DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}]}),
+        (
+            ["--device", "/dev/fuse"],
+            {
+                "Devices": [
+                    {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}
+                ]
+            },
+        ),
+        (["--cap-add", "SYS_PTRACE", "--cap-add=NET_ADMIN"], {"CapAdd": ["SYS_PTRACE", "NET_ADMIN"]}),
+        (["--net", "mine", "--rm"], {"NetworkMode": "mine"}),
+        (["--tmpfs", "/x:size=1m"], {"Tmpfs": {"/x": "size=1m"}}),
+    ],
+)
+def test_arguments_of_docker_run(words: list[str], part: dict[str, Any]) -> None:
+    wanted = arguments.parse(words)
+
+    assert (wanted.host, wanted.problems) == (part, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--entrypoint", "x"], "--entrypoint is none of those that can be honoured"),
+        (["-it"], "-it is none of those that can be honoured"),
+        (["--restart=always"], "--restart is none of those"),
+        (["--cpus", "many"], "--cpus 'many' must be a number"),
+        (["--cpus=0"], "--cpus '0' must be a number above 0"),
+        (["--ulimit", "x"], "--ulimit 'x' must be name=soft or name=soft:hard"),
+        (["-v", "/only"], "-v '/only' must be source:/path"),
+        (["-e", "HOME"], "-e 'HOME' must be NAME=value"),
+        (["--shm-size"], "--shm-size '' must be followed by a value"),
+        (["--read-only=maybe"], "--read-only=maybe must be true or false"),
+    ],
+)
+def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: list[str], said: str) -> None:
+    found = problems(store, environment={"docker_arguments": words})
+
+    assert [one for one in found if said in one], found
+    assert all(len(one.splitlines()) == 1 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({"inputs": ["x"]}, "inputs can't be honoured on the docker target"),
+        ({"resume_from": "x"}, "resume_from can't be honoured"),
+        ({"environment": {"pip_packages": ["x"]}}, "pip_packages can't be honoured"),
+        ({"environment": {"dockerfile": "FROM x"}}, "docker.base_dockerfile can't be honoured"),
+        ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),
+        ({"distribution": {"type": "mpi"}}, "distributed_training: mpi can't be honoured"),
+        ({"use_docker": False}, "use_docker is false"),
+        ({"environment": {"image": "x", "registry": {"username": "u"}}}, "a registry that needs a login"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(store: RunStore, job: dict[str, Any], said: str) -> None:
+    [found] = problems(store, **job)
+
+    assert said in found
+
+
+def test_without_any_image_the_mend_is_named(store: RunStore) -> None:
+    [found] = problems(store, {"image": None})
+
+    assert "give custom_docker_image, or set the option image of compute target 'd'" in found
+
+
+def test_neither_plan_nor_check_imports_docker() -> None:
+    code = (
+        "import sys; from airflow_train import targets; "
+        "targets.get({'name': 'd', 'type': 'docker', 'options': {'image': 'i'}}); "
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('docker', 'requests')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
