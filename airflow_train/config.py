@@ -7,6 +7,7 @@ Airflow itself is never imported for this (1.5 s and 115 MB); airflow.cfg is pla
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -82,15 +83,16 @@ def get(option: str, argument: str | None = None) -> str:
 def get_number(option: str) -> float:
     """Value of a numeric option.
 
-    :raises ConfigurationError: the value isn't a number.
+    :raises ConfigurationError: the value isn't a finite number.
     """
     text = get(option)
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"[train] {option} is {text!r} but must be a number; correct it or leave it out."
-        ) from None
+    with contextlib.suppress(ValueError):
+        value = float(text)
+        if abs(value) < float("inf"):
+            return value
+    raise ConfigurationError(
+        f"[train] {option} is {text!r} but must be a finite number; correct it or leave it out."
+    )
 
 
 @lru_cache(maxsize=4)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from airflow_train import config
+from airflow_train.exceptions import ConfigurationError
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.run import Run
 from airflow_train.runs.spec import RunSpec
@@ -197,3 +199,12 @@ def test_a_hanging_supervisor_of_another_user_holds_nobody_up(
     until(lambda: watcher.look().overdue and ends)
 
     assert watcher.look().status == "Preparing"
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e400", "an hour"])
+def test_a_limit_that_is_no_finite_number_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_STAGE_LIMIT", text)
+    with pytest.raises(ConfigurationError) as caught:
+        config.get_number("stage_limit")
+
+    assert str(caught.value).startswith(f"[train] stage_limit is {text!r} but must be a finite number")
