@@ -191,6 +191,9 @@ class EstimatorOperator(BaseOperator):
             from airflow_train.tasks import retrying
 
             self.retry_on = list(retrying.read(f"task {self.task_id}", self.retry_on))
+        wrong = _problem(self.wait_for_completion, self.poll_interval)
+        if wrong:
+            raise DefinitionError(f"task {self.task_id}: {wrong}")
         if self.on_kill_action not in ("cancel", "leave"):
             raise DefinitionError(
                 f"task {self.task_id}: on_kill is {self.on_kill_action!r} but must be 'cancel' or 'leave'; leave it "
@@ -201,3 +204,15 @@ class EstimatorOperator(BaseOperator):
                 f"task {self.task_id}: deferrable=True can't be honoured on compute_target 'local', because only the "
                 "machine that started a local run can watch it; leave deferrable out."
             )
+
+
+def _problem(wait: Any, poll_interval: Any) -> str:
+    """What is wrong with arguments that are no templates, and the mend; empty when nothing is."""
+    if not isinstance(wait, bool):
+        return f"wait_for_completion is {wait!r} but must be True or False; write one of them."
+    seconds = isinstance(poll_interval, (int, float)) and not isinstance(poll_interval, bool)
+    if poll_interval is not None and not (seconds and poll_interval > 0):
+        return (
+            f"poll_interval is {poll_interval!r} but must be seconds above 0; leave it out for the default."
+        )
+    return ""

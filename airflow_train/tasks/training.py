@@ -35,7 +35,7 @@ class Wish:
     estimator: Any
     compute_target: Any = None
     experiment: str | None = None
-    tags: Mapping[str, Any] = field(default_factory=dict)
+    tags: Any = field(default_factory=dict)
     #: Parameters of the definition that arguments of the operator replace.
     overrides: Mapping[str, Any] = field(default_factory=dict)
     must_be_distributed: bool = False
@@ -158,6 +158,10 @@ def experiment_of(dag_id: str) -> str:
 def _data(wish: Wish, context: Mapping[str, Any]) -> dict[str, Any]:
     base = plain.folder_of(context["dag"]) or Path.cwd()
     data = plain.changed(plain.at_run(wish.estimator, base), experiment=wish.experiment, **wish.overrides)
+    if not isinstance(wish.tags, Mapping):
+        raise DefinitionError(
+            f"task {context['ti'].task_id}: tags are {wish.tags!r} but must be names with values; write a dict."
+        )
     if wish.must_be_distributed and not data.get("distributed_training"):
         raise DefinitionError(
             f"task {context['ti'].task_id}: the {data['type']} has no distributed_training, which "

@@ -242,3 +242,27 @@ def test_a_distributed_operator_refuses_a_definition_that_is_not(
     outcome = run_dag(make_dag(train().replace("EstimatorOperator(", "DistributedEstimatorOperator(")))
     assert outcome.state == "failed"
     assert outcome.task("train").try_number == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", ["wait_for_completion='no'", "poll_interval=0", "poll_interval='5 s'", "poll_interval=True"]
+)
+def test_arguments_that_are_no_templates_are_checked_while_the_file_is_parsed(
+    make_dag: Dag, script: Script, wrong: str
+) -> None:
+    from airflow_train.exceptions import DefinitionError
+
+    with pytest.raises(
+        DefinitionError, match=rf"^task train: {wrong.split('=', maxsplit=1)[0]} is .* but must be .*;"
+    ):
+        make_dag(train(wrong))
+
+
+@pytest.mark.parametrize("tags", ["['nightly']", "'{{ dag.dag_id }}'"])
+def test_tags_that_are_none_are_refused_once_before_anything_is_submitted(
+    make_dag: Dag, run_dag: Run, script: Script, store: Any, tags: str
+) -> None:
+    script("print('hello')")
+    outcome = run_dag(make_dag(train(f"tags={tags}")))
+    assert (outcome.state, outcome.task("train").try_number) == ("failed", 1)
+    assert store.list_runs() == []
