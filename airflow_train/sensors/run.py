@@ -66,7 +66,7 @@ class RunSensor(BaseSensorOperator):
         from airflow_train.tasks import deferring
 
         self.store = event["store"]
-        late, _ = deferring.end_of(event)
+        late, _ = deferring.end_of(event) if event["run_id"] == self.run_id else (None, None)
         return self._wait(context, deferred=False, late=late)
 
     def poke(self, context: Context) -> PokeReturnValue:

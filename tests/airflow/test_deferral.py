@@ -351,3 +351,20 @@ def test_a_watch_with_nobody_left_is_gone(store: Any) -> None:
 
     asyncio.run(enter_and_leave())
     assert "airflow" in sys.modules
+
+
+def test_an_answer_about_another_run_is_not_taken_for_ours(
+    make_dag: Dag, run_dag: Run, logs: str, detached: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Airflow on SQLite hands it over when the task was cleared."""
+    from airflow_train.triggers.run import RunTrigger
+
+    original = RunTrigger._event
+
+    async def foreign(self: RunTrigger) -> dict[str, Any]:
+        return {**await original(self), "run_id": "train-of-the-try-before", "late": "execution_timeout"}
+
+    monkeypatch.setattr(RunTrigger, "_event", foreign)
+    outcome = run_dag(make_dag(train()))
+    assert outcome.states() == {"train": "success"}
+    assert outcome.xcom("train", "metrics") == {"loss": 0.5}
