@@ -163,6 +163,7 @@ def test_arguments_name_the_rank_as_azure_ml_did(lab: Lab) -> None:
     assert lab.lines(view.record.run_id, 3) == ["['--rank=1', '1/4', '$LOCAL_RANKS', '$HOME $$', '%d']"]
 
 
+@pytest.mark.only("local")
 def test_where_not_all_ranks_can_be_started_none_waits_for_the_others(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
