@@ -59,11 +59,17 @@ def test_a_run_tells_other_tasks_where_it_is_how_it_ended_and_what_it_measured(
 
 
 def test_a_model_that_was_not_registered_is_warned_of_in_the_task_log(
-    make_dag: Dag, run_dag: Run, script: Script, sources: Path, capfd: pytest.CaptureFixture[str]
+    make_dag: Dag,
+    run_dag: Run,
+    script: Script,
+    sources: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     script((sources / "vanishing_model" / "train.py").read_text())
     assert run_dag(make_dag(train())).state == "success"
-    said = "".join(capfd.readouterr())
+    # Airflow sets up logging with its first task: that one is heard on its output, later ones by pytest
+    said = caplog.text + "".join(capfd.readouterr())
     assert "register_model: a model wasn't registered: " in said
     assert "has no file or folder 'outputs/model'" in said
 
