@@ -21,11 +21,15 @@ from airflow_train import (
 )
 from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
 
-#: Says who it is and what it was told.
+#: Says who it is and what it was told. A cluster's workers wait for its servers, which are sent home after them.
 SCRIPT = """
-import json, os, sys
+import glob, json, os, sys, time
 names = ("AIRFLOW_TRAIN_RANK", "TF_CONFIG", "A", "AZUREML_COMMUNICATOR")
 print(json.dumps([sys.argv[1:], {name: os.environ[name] for name in names if name in os.environ}]))
+if "TF_CONFIG" in os.environ:
+    open("said-%s" % os.environ["AIRFLOW_TRAIN_RANK"], "w").close()
+    while len(glob.glob("said-*")) < 3:
+        time.sleep(0.01)
 """
 
 
