@@ -90,8 +90,9 @@ class LocalBackend:
             return
 
     def delete_tree(self, folder: str) -> None:
-        if os.path.lexists(self.path(folder)):
-            shutil.rmtree(self.path(folder))
+        while os.path.lexists(self.path(folder)):
+            with suppress(FileNotFoundError):  # somebody else is removing it, too
+                shutil.rmtree(self.path(folder))
 
     def size(self, name: str) -> int | None:
         try:

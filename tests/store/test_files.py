@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -75,6 +76,17 @@ def test_what_is_not_there_reads_as_nothing(files: Files) -> None:
     files.delete_tree("nowhere")
     with pytest.raises(FileNotFoundError):
         files.read("nowhere")
+
+
+def test_two_who_remove_a_folder_at_once_both_succeed(tmp_path: Path) -> None:
+    files = Files.open(tmp_path)
+    for number in range(2000):
+        tmp_path.joinpath("f", str(number % 20)).mkdir(parents=True, exist_ok=True)
+        tmp_path.joinpath("f", str(number % 20), str(number)).touch()
+    with ThreadPoolExecutor(4) as pool:
+        for removed in [pool.submit(files.delete_tree, "f") for _ in range(4)]:
+            removed.result()
+    assert not files.exists("f")
 
 
 def test_files_are_copied_in_once_and_out_whole(files: Files, tmp_path: Path) -> None:
