@@ -41,9 +41,10 @@ def processes_showing(run_id: str, *values: str) -> list[str]:
     found = []
     for pid, line in processes_of(run_id):
         try:
-            shown = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()  # last: it may become a script meanwhile
         except OSError:  # it has ended
             continue
-        if "train.py" not in line and any(form in shown for form in forms):
+        if b"train.py" not in command and any(form in command + environment for form in forms):
             found.append(line)
     return found

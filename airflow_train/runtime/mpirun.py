@@ -22,6 +22,8 @@ from airflow_train.runtime import cgroups, exits, handed, mpi_environment, proce
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
+#: Seconds within which a killed mpirun can be waited for when a rank has ended of its death.
+KILLED_WITHIN = 0.05
 #: What people are told when mpirun does nothing any more though it lives.
 STOPPED = "mpirun (process %d) was stopped by a signal, and ranks that end wait for it; `kill -CONT %d` lets it go on"
 
@@ -89,7 +91,7 @@ class MpirunRanks:
                 connection.sendall(command)
 
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        end = self._end_of_mpirun()  # first: what ranks do because mpirun is dead can only come after it
+        end = self._end_of_mpirun()
         self._accept()
         ended = []
         running = len(self._here())
@@ -99,6 +101,8 @@ class MpirunRanks:
                     self._wrappers[number].recv(64)
                 one = self._left.pop(number)
                 ended.append((one, exits.of_wrapper(self.launch, one, self.started, 0, self.place)))
+        if not end and any(exit_record["code"] != 0 for _, exit_record in ended) and self._was_killed():
+            end = self._end_of_mpirun()  # ranks that lose it while they start say no more than code 1
         if end or (self._said and not self._here()):  # who hasn't come by now shall not start any more
             for number in set(self._left).difference(self._wrappers):
                 del self._left[number]
@@ -112,6 +116,18 @@ class MpirunRanks:
     def _here(self) -> list[int]:
         """Ranks that mpirun has started and that haven't ended."""
         return [number for number in self._left if number in self._wrappers]
+
+    def _was_killed(self) -> bool:
+        """Has a signal ended mpirun? Its sockets close, which ranks notice, a moment before it can be waited for."""
+        deadline = time.monotonic() + KILLED_WITHIN
+        while self._pid is not None and hasattr(os, "waitid"):  # macOS has none
+            found = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if found is not None:
+                return found.si_code != os.CLD_EXITED
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
+        return False
 
     def _end_of_mpirun(self) -> str:
         found, status = (0, 0) if self._pid is None else os.waitpid(self._pid, os.WNOHANG)
