@@ -13,58 +13,32 @@ from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import Leftover, Observation
-from airflow_train.targets.docker import archive, arguments, collect, image, leftovers, logs, observe, plan
-from airflow_train.targets.docker.engine import CONNECTION, Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal
-
-#: option of the target → the argument of `docker run` that it stands for, once or for each of a list
-_AS_ARGUMENT = {
-    "cap_add": "--cap-add",
-    "network": "--network",
-    "read_only": "--read-only",
-    "user": "--user",
-    "volumes": "--volume",
-}
-_OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", *_AS_ARGUMENT)
-
-#: part of a job → what people call it; each is refused as long as this target can't honour it
-_NOT_HERE = {"inputs": "inputs", "resume_from": "resume_from"}
-#: key of a job's environment → what authors wrote to ask for it
-_NOT_IN_AN_IMAGE = {
-    "pip_packages": "pip_packages",
-    "conda_packages": "conda_packages",
-    "conda_channels": "conda channels",
-    "pip_requirements_file": "pip_requirements_file",
-    "conda_dependencies_file": "conda_dependencies_file",
-    "dockerfile": "docker.base_dockerfile",
-}
+from airflow_train.targets.docker import archive, attend, check, collect, image, leftovers, observe, plan
+from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.errors import EngineUnreachable, Refusal
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
 #: Seconds that a second submitter leaves to the first one, whose container it found.
 _POLITE = 2.0
-#: Seconds between two attempts to hand over a cancel request.
-_AGAIN = 5.0
 
 
 class DockerTarget:
-    """Containers. Options: where the engine is (`engine.CONNECTION`), `image` for jobs that name none,
-    `interpreter_path` in it, and what `_AS_ARGUMENT` and `arguments` ask for in every container."""
+    """Containers; what each option means is in this folder's docstring."""
 
     type: ClassVar[str] = "docker"
     can_defer: ClassVar[bool] = True
 
     #: What this process remembers of runs: (engine, run) → …
-    _pullers: ClassVar[dict[tuple[str, str], logs.Puller]] = {}
-    _told: ClassVar[dict[str, float]] = {}
+    _attendants: ClassVar[dict[tuple[str, str], attend.Attendant]] = {}
     _ran: ClassVar[set[str]] = set()
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        unknown = sorted(set(options) - set(_OPTIONS))
+        unknown = sorted(set(options) - set(check.OPTIONS))
         if unknown:
             raise ConfigurationError(
                 f"compute target {name!r} has the option {unknown[0]!r}, which targets of type docker don't know; "
-                f"they know {', '.join(sorted(_OPTIONS))}."
+                f"they know {', '.join(sorted(check.OPTIONS))}."
             )
         self.name, self.options = name, options
         self._engine = Engine(options)
@@ -73,53 +47,11 @@ class DockerTarget:
 
     def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
         """Everything that containers can't honour, one sentence each."""
-        environment = job["environment"]
-        words = [words for part, words in _NOT_HERE.items() if job[part]]
-        words += [words for part, words in _NOT_IN_AN_IMAGE.items() if environment.get(part)]
-        problems = [
-            f"{one} can't be honoured on the docker target; leave it out, or use an image that has what it asks for."
-            for one in words
-        ]
-        problems += [f"docker argument {one}." for one in self._wanted(job).problems]
-        if (job["distribution"] or {}).get("type") == "mpi":
-            problems.append(
-                "distributed_training: mpi can't be honoured on the docker target; use PyTorchConfiguration or local."
-            )
-        if job["node_count"] > 1:
-            problems.append(
-                f"node_count is {job['node_count']}, but the docker target runs one node; use "
-                "process_count_per_node for several processes in one container."
-            )
-        if not job["use_docker"]:
-            problems.append("use_docker is false, but the docker target runs containers; use local.")
-        if not plan.image_of(job, self.options):
-            problems.append(
-                f"no image is named; give custom_docker_image, or set the option image of compute target {self.name!r}."
-            )
-        registry = environment.get("registry") or {}
-        if any(registry.get(part) for part in ("username", "password", "registry_identity")):
-            problems.append(
-                "a registry that needs a login can't be honoured on the docker target; `docker login` where the engine "
-                "runs, pull the image there, and leave the login out."
-            )
-        if store.files.uri.startswith("memory://"):
-            problems.append("the run store is in this process's memory; set [train] store to a path.")
-        return problems
-
-    def _wanted(self, job: Mapping[str, Any]) -> arguments.Wanted:
-        said: list[str] = []
-        for option, flag in _AS_ARGUMENT.items():
-            value = self.options.get(option)
-            if isinstance(value, bool):
-                said.append(f"{flag}={'true' if value else 'false'}")
-            elif value is not None:
-                said += [f"{flag}={one}" for one in (value if isinstance(value, list) else [value])]
-        said += [str(one) for one in self.options.get("arguments") or []]
-        return arguments.parse([*said, *(job["environment"].get("docker_arguments") or [])])
+        return check.problems_of(job, self.name, self.options, store)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
         """Container, volume and launch file of the run."""
-        return plan.build(spec, self.options, self._wanted(spec.job), store.uri, python)
+        return plan.build(spec, self.options, check.wanted(spec.job, self.options), store.uri, python)
 
     # ------------------------------------------------------------------ start
 
@@ -220,7 +152,8 @@ class DockerTarget:
             state = "running"
         if state == "running":
             self._ran.add(run_id)
-            self._attend(record, store)
+            key = self._engine.key, run_id
+            self._attendants.setdefault(key, attend.Attendant(self._engine, run_id)).look(record, store)
             return Observation(supervisor=True, ranks=True)
         if found is None:
             return Observation(supervisor=False, ranks=False, note="its container was removed from outside")
@@ -229,45 +162,6 @@ class DockerTarget:
             ranks=False,
             note=f"its container ended with {_ending(collect.end_facts(found))}",
         )
-
-    def _attend(self, record: RunRecord, store: RunStore) -> None:
-        """Bring home what is new, hand over a cancel request, and end a supervisor that doesn't heed it."""
-        run_id, name = record.run_id, plan.container_name(record.run_id)
-        try:
-            if record.cancel is not None and record.stop is None:
-                self._hand_over_cancel(record)
-            self._pulse(run_id, store)
-            key = self._engine.key, run_id
-            self._pullers.setdefault(key, logs.Puller(self._engine, run_id)).pull(store)
-        except Gone:
-            return  # it has ended meanwhile, which the next look sees
-        if record.cancel is not None and record.heartbeat is not None:
-            asked, beat = (protocol.seconds_of(one["at"]) for one in (record.cancel, record.heartbeat))
-            deadline = asked + record.spec.job["grace_seconds"] + plan.MARGIN
-            if time.time() > deadline and time.time() > beat + protocol.LEASE_SECONDS:
-                self._engine.kill(name)
-
-    def _hand_over_cancel(self, record: RunRecord) -> None:
-        run_id = record.run_id
-        if time.monotonic() - self._told.get(run_id, -_AGAIN) >= _AGAIN:
-            word = archive.single(protocol.CANCEL_FILE, layout.as_json(record.cancel))
-            self._engine.put(plan.container_name(run_id), plan.RUN_FOLDER, word)
-            self._told[run_id] = time.monotonic()
-
-    def _pulse(self, run_id: str, store: RunStore) -> None:
-        """Bring the supervisor's heartbeat home."""
-        known = store.files.read_json_or_none(layout.heartbeat(run_id)) or {
-            "at": protocol.timestamp(0),
-            "beat": 0,
-        }
-        if time.time() - protocol.seconds_of(known["at"]) < protocol.HEARTBEAT_SECONDS:
-            return
-        path = f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}/{protocol.HEARTBEAT_FILE}"
-        found = self._engine.stat(plan.container_name(run_id), path)
-        if found is not None:
-            at = f"{found['mtime'][:19]}.000Z"
-            if at > known["at"]:
-                store.files.write_json(layout.heartbeat(run_id), {"at": at, "beat": known["beat"] + 1})
 
     def glance(self, run_id: str, store: RunStore) -> bool:
         """Have the engine's events told of the container's end, or somebody else of the run's?"""
@@ -295,8 +189,7 @@ class DockerTarget:
         """Remove container and volume; where the engine is away, `airflow-train cleanup` finds them later."""
         run_id = record.run_id
         self._ran.discard(run_id)
-        self._told.pop(run_id, None)
-        self._pullers.pop((self._engine.key, run_id), None)
+        self._attendants.pop((self._engine.key, run_id), None)
         try:
             collect.sweep(run_id, self._engine, store)
         except EngineUnreachable:

@@ -1,0 +1,63 @@
+"""What whoever looks does for a run whose container lives."""
+
+from __future__ import annotations
+
+import time
+
+from airflow_train.runs.record import RunRecord
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.docker import archive, logs, plan
+from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.errors import Gone
+
+#: Seconds between two attempts to hand over a cancel request.
+_AGAIN = 5.0
+
+
+class Attendant:
+    """Looks after one run of an engine; what it remembers only saves work."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine = engine
+        self._puller = logs.Puller(engine, run_id)
+        self._told = -_AGAIN
+
+    def look(self, record: RunRecord, store: RunStore) -> None:
+        """Bring home what is new, hand over a cancel request, and end a supervisor that doesn't heed it."""
+        run_id, name = record.run_id, plan.container_name(record.run_id)
+        try:
+            if record.cancel is not None and record.stop is None:
+                self._hand_over_cancel(record)
+            self._pulse(run_id, store)
+            self._puller.pull(store)
+        except Gone:
+            return  # it has ended meanwhile, which the next look sees
+        if record.cancel is not None and record.heartbeat is not None:
+            asked, beat = (protocol.seconds_of(one["at"]) for one in (record.cancel, record.heartbeat))
+            deadline = asked + record.spec.job["grace_seconds"] + plan.MARGIN
+            if time.time() > deadline and time.time() > beat + protocol.LEASE_SECONDS:
+                self._engine.kill(name)
+
+    def _hand_over_cancel(self, record: RunRecord) -> None:
+        run_id = record.run_id
+        if time.monotonic() - self._told >= _AGAIN:
+            word = archive.single(protocol.CANCEL_FILE, layout.as_json(record.cancel))
+            self._engine.put(plan.container_name(run_id), plan.RUN_FOLDER, word)
+            self._told = time.monotonic()
+
+    def _pulse(self, run_id: str, store: RunStore) -> None:
+        """Bring the supervisor's heartbeat home."""
+        known = store.files.read_json_or_none(layout.heartbeat(run_id)) or {
+            "at": protocol.timestamp(0),
+            "beat": 0,
+        }
+        if time.time() - protocol.seconds_of(known["at"]) < protocol.HEARTBEAT_SECONDS:
+            return
+        path = f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}/{protocol.HEARTBEAT_FILE}"
+        found = self._engine.stat(plan.container_name(run_id), path)
+        if found is not None:
+            at = f"{found['mtime'][:19]}.000Z"
+            if at > known["at"]:
+                store.files.write_json(layout.heartbeat(run_id), {"at": at, "beat": known["beat"] + 1})

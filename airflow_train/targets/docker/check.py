@@ -1,0 +1,83 @@
+"""Options of the docker target, and what of a job it can't honour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets.docker import arguments, plan
+from airflow_train.targets.docker.connection import CONNECTION
+
+#: option of the target → the argument of `docker run` that it stands for, once or for each of a list
+_AS_ARGUMENT = {
+    "cap_add": "--cap-add",
+    "network": "--network",
+    "read_only": "--read-only",
+    "user": "--user",
+    "volumes": "--volume",
+}
+OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", *_AS_ARGUMENT)
+
+#: part of a job → what people call it; each is refused as long as this target can't honour it
+_NOT_HERE = {"inputs": "inputs", "resume_from": "resume_from"}
+#: key of a job's environment → what authors wrote to ask for it
+_NOT_IN_AN_IMAGE = {
+    "pip_packages": "pip_packages",
+    "conda_packages": "conda_packages",
+    "conda_channels": "conda channels",
+    "pip_requirements_file": "pip_requirements_file",
+    "conda_dependencies_file": "conda_dependencies_file",
+    "dockerfile": "docker.base_dockerfile",
+}
+
+
+def problems_of(
+    job: Mapping[str, Any], target: str, options: Mapping[str, Any], store: RunStore
+) -> list[str]:
+    """Everything that containers can't honour, one sentence each."""
+    environment = job["environment"]
+    words = [words for part, words in _NOT_HERE.items() if job[part]]
+    words += [words for part, words in _NOT_IN_AN_IMAGE.items() if environment.get(part)]
+    problems = [
+        f"{one} can't be honoured on the docker target; leave it out, or use an image that has what it asks for."
+        for one in words
+    ]
+    problems += [f"docker argument {one}." for one in wanted(job, options).problems]
+    if (job["distribution"] or {}).get("type") == "mpi":
+        problems.append(
+            "distributed_training: mpi can't be honoured on the docker target; use PyTorchConfiguration or local."
+        )
+    if job["node_count"] > 1:
+        problems.append(
+            f"node_count is {job['node_count']}, but the docker target runs one node; use "
+            "process_count_per_node for several processes in one container."
+        )
+    if not job["use_docker"]:
+        problems.append("use_docker is false, but the docker target runs containers; use local.")
+    if not plan.image_of(job, options):
+        problems.append(
+            f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
+        )
+    registry = environment.get("registry") or {}
+    if any(registry.get(part) for part in ("username", "password", "registry_identity")):
+        problems.append(
+            "a registry that needs a login can't be honoured on the docker target; `docker login` where the engine "
+            "runs, pull the image there, and leave the login out."
+        )
+    if store.files.uri.startswith("memory://"):
+        problems.append("the run store is in this process's memory; set [train] store to a path.")
+    return problems
+
+
+def wanted(job: Mapping[str, Any], options: Mapping[str, Any]) -> arguments.Wanted:
+    """What the arguments of `docker run` of a target and a job ask for together."""
+    said: list[str] = []
+    for option, flag in _AS_ARGUMENT.items():
+        value = options.get(option)
+        if isinstance(value, bool):
+            said.append(f"{flag}={'true' if value else 'false'}")
+        elif value is not None:
+            said += [f"{flag}={one}" for one in (value if isinstance(value, list) else [value])]
+    said += [str(one) for one in options.get("arguments") or []]
+    return arguments.parse([*said, *(job["environment"].get("docker_arguments") or [])])
