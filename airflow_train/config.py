@@ -35,6 +35,11 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
         "float",
         "Seconds that handing a run over to its compute target may take; 0 for no limit.",
     ),
+    "build_limit": (
+        "3600",
+        "float",
+        "Seconds that building a run's environment may take; 0 for no limit.",
+    ),
     "stage_limit": (
         "3600",
         "float",

@@ -16,6 +16,7 @@
     ├── NotOwner                    somebody newer owns the run                nobody: step back
     └── RunNotCompleted             a run ended, but not well; carries `run_id`
         ├── RunFailed               the script failed                          the author; a retry won't help
+        │   ├── BuildFailed         its environment can't be built         the author corrects the packages
         │   ├── OutOfMemory         a rank met its memory limit
         │   ├── TimeLimitReached    `max_run_duration_seconds` passed
         │   └── NoProgress          `no_progress_timeout` passed: it hung    the message names rank and call
@@ -117,6 +118,10 @@ class RunNotCompleted(TrainError):
 
 class RunFailed(RunNotCompleted):
     """The script failed by itself; the same again will most likely fail again."""
+
+
+class BuildFailed(RunFailed):
+    """The environment can't be built as it is written."""
 
 
 class OutOfMemory(RunFailed):

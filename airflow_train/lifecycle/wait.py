@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from airflow_train import config
 from airflow_train.exceptions import (
+    BuildFailed,
     InfrastructureFailure,
     NoProgress,
     OutOfMemory,
@@ -26,6 +27,7 @@ FIRST_PAUSE = 0.02
 GLANCE = 0.01
 
 _ERRORS: dict[str, type[RunNotCompleted]] = {
+    "build_failed": BuildFailed,
     "canceled": RunCanceled,
     "out_of_memory": OutOfMemory,
     "time_limit": TimeLimitReached,

@@ -24,6 +24,7 @@ REASONS = (
     "no_progress",  # nothing came from any rank for longer than it may
     "phase_limit",  # something else than the script took longer than it may
     "canceled",
+    "build_failed",  # the environment can't be built as it is written
     "could_not_start",  # the command can't be executed
     "infrastructure",  # killed from outside, supervisor or machine lost, outputs not collected
     "lost",  # nothing was heard any more

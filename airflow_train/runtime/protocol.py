@@ -65,7 +65,7 @@ PHASES = {
     "collect": "Finalizing",
 }
 #: Phases whose longest duration is an option, `<phase>_limit`; that of `run` is the definition's.
-LIMITED = ("start", "stage", "meet", "collect")
+LIMITED = ("start", "build", "stage", "meet", "collect")
 #: Lines of output that an exit record keeps.
 LAST_LINES = 20
 
@@ -208,6 +208,10 @@ def rank_log(rank: int) -> str:
 def node_log(node: int) -> str:
     """The supervisor's own words, below the folder of the run."""
     return "%s/system_logs/node_%d.txt" % (FILES_FOLDER, node)
+
+
+#: What a builder of the run's environment says, below the folder of the run; lines as in a rank's log.
+BUILD_LOG = FILES_FOLDER + "/system_logs/build.log"
 
 
 def metrics_file(rank: int) -> str:

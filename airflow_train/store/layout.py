@@ -213,6 +213,19 @@ def system_log(run_id: str, number: int = 0) -> str:
     return f"{files(run_id)}/system_logs/node_{number}.txt"
 
 
+def build_log(run_id: str) -> str:
+    """What a builder of the run's environment says."""
+    return f"{files(run_id)}/system_logs/build.log"
+
+
+def builders(key: str, place: str = "") -> str:
+    """Folder of the claims of those who build what has this key (`environments/once.py`).
+
+    :param place: where it is built, in letters and digits, where the store is shared by several such places.
+    """
+    return "/".join(filter(None, ("environments", place, key, "builders")))
+
+
 def snapshot(snapshot_id: str) -> str:
     """Manifest of a snapshot."""
     return f"{SNAPSHOTS}/{snapshot_id}.json"

@@ -13,6 +13,8 @@
 11. What a run waits for before its supervisor can speak is said by the target, in events of the phases `queue`,
     `schedule`, `pull` and `build` (`runtime/protocol.py`).
 12. Values of secrets reach the ranks alone: no file, argument, object or environment of anything else holds them.
+13. `kept` shows what a target has built for runs, `forget` removes it when no run uses it: not even one that has just
+    found it is left without.
 """
 
 from __future__ import annotations
@@ -51,6 +53,26 @@ class Leftover:
     why: str
     #: Seconds since it was made.
     age: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An environment that was built, and is built again when a run asks for it; or what a killed build left of one."""
+
+    #: Of its recipe; empty where nobody knows it any more.
+    key: str
+    #: Kind and name, as people of that backend say it: `environment /home/ann/.cache/…`, `image …`.
+    what: str
+    #: Size on disk; None where it isn't known.
+    bytes: int | None
+    #: Seconds since a run has used it.
+    idle: float
+    #: Does a run use it now, or somebody build it?
+    in_use: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -119,6 +141,14 @@ class Target(Protocol):
 
     def remove(self, leftover: Leftover) -> None:
         """Remove something that `leftovers` named; it may be gone."""
+        ...
+
+    def kept(self, store: RunStore) -> Iterable[Kept]:
+        """Environments that this target has built, on this machine or its engine, for runs of any store."""
+        ...
+
+    def forget(self, kept: Kept) -> bool:
+        """Remove something that `kept` named, which may be gone; False when a run has begun to use it."""
         ...
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:

@@ -12,7 +12,7 @@ from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.base import Leftover, Observation
+from airflow_train.targets.base import Kept, Leftover, Observation
 from airflow_train.targets.docker import archive, attend, check, collect, image, leftovers, observe, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable, Refusal
@@ -202,6 +202,16 @@ class DockerTarget:
     def remove(self, leftover: Leftover) -> None:
         """Remove a container, running or not, or a volume."""
         leftovers.remove(self._engine, leftover)
+
+    def kept(self, store: RunStore) -> list[Kept]:
+        """None: nothing is built here."""
+        del store
+        return []
+
+    def forget(self, kept: Kept) -> bool:
+        """There is nothing to remove."""
+        del kept
+        return True
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Does the engine answer, and is the image there?"""

@@ -16,7 +16,7 @@ from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle, launch, mpi
-from airflow_train.targets.base import Leftover, Observation
+from airflow_train.targets.base import Kept, Leftover, Observation
 from airflow_train.targets.local import engine, notebook, plan
 from airflow_train.targets.local import observe as local_observe
 
@@ -175,6 +175,16 @@ class LocalTarget:
     def remove(self, leftover: Leftover) -> None:
         """There is nothing to remove."""
         del leftover
+
+    def kept(self, store: RunStore) -> list[Kept]:
+        """None: nothing is built here."""
+        del store
+        return []
+
+    def forget(self, kept: Kept) -> bool:
+        """There is nothing to remove."""
+        del kept
+        return True
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, can process trees be seen; what becomes of memory limits and MPI?"""
