@@ -147,10 +147,6 @@ def test_the_first_process_is_the_supervisor_and_leaves_no_zombie(lab: Lab) -> N
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        (
-            {"environment": {"image": "localhost:9/nobody/has:this"}},
-            "localhost:9/nobody/has:this isn't on the",
-        ),
         (arguments("--user", "nobody-knows"), "has no user 'nobody-knows'; correct the option user"),
         (arguments("--network", "nowhere"), "network nowhere not found"),
         (arguments("--gpus", "all"), "could not select device driver"),
@@ -162,6 +158,15 @@ def test_what_cannot_be_started_is_told_in_one_sentence(lab: Lab, job: dict[str,
 
     assert found["reason"] == "could_not_start"
     assert words in found["message"]
+    assert len(found["message"].splitlines()) == 1
+
+
+def test_a_registry_that_does_not_answer_is_bad_luck(lab: Lab) -> None:
+    found = verdict(lab, "pass", environment={"image": "localhost:9/nobody/has:this"})
+
+    assert found["reason"] == "infrastructure"
+    assert "localhost:9/nobody/has:this isn't on the Docker engine" in found["message"]
+    assert "its registry doesn't answer" in found["message"]
     assert len(found["message"].splitlines()) == 1
 
 
