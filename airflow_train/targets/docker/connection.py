@@ -122,8 +122,6 @@ def _secure(client: Any, host: str, tls: place.Tls) -> None:
     """Give a client its certificates and tell it whom to trust."""
     from urllib.request import getproxies, proxy_bypass
 
-    from docker.transport.basehttpadapter import BaseHTTPAdapter
-
     client.verify = tls.verify and (tls.ca or True)
     client.cert = (tls.cert, tls.key) if tls.cert else None
     if tls.ca or not tls.verify:
@@ -131,7 +129,7 @@ def _secure(client: Any, host: str, tls: place.Tls) -> None:
         client.proxies = {} if proxy_bypass(str(urlsplit(host).hostname)) else getproxies()
         client.trust_env = False
     if tls.hostname and tls.verify:
-        adapter = BaseHTTPAdapter()
+        adapter = type(client.get_adapter(host))()
         adapter.init_poolmanager(10, 10, assert_hostname=tls.hostname)
         client.mount("https://", adapter)
 
