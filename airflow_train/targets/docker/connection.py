@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.targets.docker import place
-from airflow_train.targets.docker.errors import sentences
+from airflow_train.targets.docker.errors import TooOld, sentences
 
 #: The oldest API that has all we ask for; Docker 20.10 speaks 1.41.
 OLDEST = (1, 40)
@@ -103,7 +103,7 @@ class Connection:
         spoken = str(client.version(api_version=False).get("ApiVersion"))
         if tuple(int(part) for part in spoken.split(".")) < OLDEST:
             client.close()
-            raise ConfigurationError(
+            raise TooOld(
                 f"the Docker engine at {self.where} is too old: it speaks API {spoken}, but {oldest} is needed "
                 "(Docker 19.03); upgrade it, or name another."
             )

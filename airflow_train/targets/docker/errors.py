@@ -25,6 +25,10 @@ class EngineUnreachable(InfrastructureFailure):
     """The engine doesn't answer: what it runs is unknown."""
 
 
+class TooOld(ConfigurationError):
+    """The engine lacks what we ask engines for."""
+
+
 class Gone(InfrastructureFailure):
     """The engine has no such object."""
 

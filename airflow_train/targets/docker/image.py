@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from airflow_train.exceptions import InfrastructureFailure
+from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
 from airflow_train.targets.docker import login, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal
@@ -55,7 +55,10 @@ def fetched(
 
 
 def _pull(engine: Engine, name: str, platform: str | None, logins: tuple[login.Login, ...]) -> None:
-    who, source = login.choose(engine.client(), name, logins)
+    try:
+        who, source = login.choose(engine.client(), name, logins)
+    except ConfigurationError as error:
+        raise Refusal(f"the image {name} can't be pulled: {str(error).rstrip('.')}") from error
     try:
         engine.pull(name, platform, who)
     except EngineUnreachable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,7 +70,9 @@ def choose(client: Any, image: str, logins: tuple[Login, ...]) -> tuple[Mapping[
             }, login.source
     try:
         client.reload_config()
-        found = auth.resolve_authconfig(client._auth_configs, registry)  # noqa: SLF001 - as its own pull does
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a helper that isn't there, which the error says, too
+            found = auth.resolve_authconfig(client._auth_configs, registry)  # noqa: SLF001 - as its own pull does
     except errors.DockerException as error:
         raise ConfigurationError(
             f"the login for {registry} can't be had from the credential helper that the docker command's config.json "

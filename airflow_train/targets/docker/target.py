@@ -26,7 +26,7 @@ from airflow_train.targets.docker import (
     plan,
 )
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, Refusal
+from airflow_train.targets.docker.errors import EngineUnreachable, Refusal, TooOld
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -82,6 +82,8 @@ class DockerTarget:
             self._submit(spec, store, secrets or {})
         except EngineUnreachable:
             raise
+        except TooOld as error:
+            self._refuse(spec.run_id, store, str(error), "could_not_start")
         except Refusal as refusal:
             self._refuse(spec.run_id, store, str(refusal), refusal.reason)
         except InfrastructureFailure as error:
