@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.wheels import Index
+
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
 ENGINE_MARKERS = ("airflow_live", "cgroups", "docker", "kubernetes", "mpi", "nbconvert", "python38", "s3")
@@ -61,6 +63,17 @@ def store_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     uri = str(tmp_path / "Läufe & store #1 [ä] 100%")
     monkeypatch.setenv("AIRFLOW_TRAIN_STORE", uri)
     return uri
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """All the packages that there are for environments, `probe` among them, and a folder of environments of its own."""
+    made = Index(tmp_path / "packages")
+    made.wheel("probe", program="probe-it")
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", str(tmp_path / "envs ü [1]"))
+    monkeypatch.setenv("UV_FIND_LINKS", str(made.folder))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    return made
 
 
 @pytest.fixture
