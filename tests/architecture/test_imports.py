@@ -35,7 +35,6 @@ NAMES = {
         "Chainer",
         "CondaDependencies",
         "ContainerRegistry",
-        "DockerBuildContext",
         "DockerConfiguration",
         "Environment",
         "Estimator",
