@@ -47,6 +47,11 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     ),
     "meet_limit": ("300", "float", "Seconds that all ranks of a run may take to start; 0 for no limit."),
     "collect_limit": ("3600", "float", "Seconds that collecting outputs may take; 0 for no limit."),
+    "environments": (
+        "",
+        "string",
+        "Folder of the local target's virtual environments. Empty means `airflow-train/environments` in ~/.cache.",
+    ),
     "run_url": (
         "",
         "string",

@@ -7,11 +7,13 @@ environment is left alone there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.wheels import Index
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
@@ -64,6 +66,17 @@ def store_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """All the packages that there are for environments, `probe` among them, and a folder of environments of its own."""
+    made = Index(tmp_path / "packages")
+    made.wheel("probe", program="probe-it")
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", str(tmp_path / "envs ü [1]"))
+    monkeypatch.setenv("UV_FIND_LINKS", str(made.folder))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    return made
+
+
+@pytest.fixture
 def nbconvert() -> str:
     """An interpreter that can run notebooks: `NBCONVERT_PYTHON`, or the one that `.ci/engines` makes."""
     made = Path("~/.cache/airflow-train/ci/nbconvert/bin/python").expanduser()
@@ -99,22 +112,6 @@ def docker_engine() -> str:
     except TrainError as error:
         pytest.skip(str(error))
     return engine.where
-
-
-@pytest.fixture(scope="session")
-def shipped(docker_engine: str) -> Callable[[str], str]:
-    """Full name of an image of `docker/` as `.ci/images` builds it. Mark the test `docker`."""
-    from airflow_train.targets.docker.engine import Engine
-
-    def named(name: str) -> str:
-        image = f"airflow-train-test/{name}"
-        if not Engine({}).has_image(image):
-            pytest.skip(
-                f"the Docker engine at {docker_engine} has no image {image}; bash .ci/images makes it"
-            )
-        return image
-
-    return named
 
 
 @pytest.fixture(scope="session")

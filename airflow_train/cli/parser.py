@@ -105,7 +105,12 @@ def _runs(commands: Any) -> None:
     )
 
     _one(runs, "show", "show everything about a run", "print one JSON object")
-    logs = _one(runs, "logs", "print the output of a run", 'print JSON lines {"rank", "time", "text"}')
+    logs = _one(
+        runs,
+        "logs",
+        "print the output of a run",
+        'print JSON lines {"rank", "time", "text"}; rank null: a builder',
+    )
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     logs.add_argument("--rank", metavar="N", type=_count, help="only this rank")
     metrics = _one(
@@ -215,6 +220,21 @@ def _checks(commands: Any) -> None:
         type=_seconds,
         default=3600.0,
         help="only what is older, e.g. 90s, 10m, 2h, 1d; an hour by default",
+    )
+    gc = _command(
+        commands,
+        "gc",
+        "gc:gc",
+        "remove environments and images that no run has used for long",
+        "print a JSON list",
+    )
+    gc.add_argument("--dry-run", action="store_true", help="only show them")
+    gc.add_argument(
+        "--older-than",
+        metavar="AGE",
+        type=_seconds,
+        default=30 * 86400.0,
+        help="only those that no run has used for that long, e.g. 10m, 2h, 7d; 30 days by default",
     )
 
 

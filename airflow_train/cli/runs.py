@@ -14,7 +14,7 @@ from airflow_train.cli import codes, describe, screen, watch
 from airflow_train.exceptions import DefinitionError, RunNotFound
 from airflow_train.lifecycle import observe, said
 from airflow_train.lifecycle.cancel import cancel as ask_to_stop
-from airflow_train.lifecycle.follow import Follower, LogLine
+from airflow_train.lifecycle.follow import BUILD, Follower, LogLine
 from airflow_train.lifecycle.run import Run
 from airflow_train.runs.status import is_terminal
 from airflow_train.runs.times import duration
@@ -91,9 +91,10 @@ def logs(args: Namespace) -> int:
 def _write(lines: Iterable[LogLine], prefix: bool, as_json: bool) -> None:
     for line in lines:
         if as_json:
-            text = json.dumps({"rank": line.rank, "time": line.time, "text": line.text})
+            rank = None if line.rank == BUILD else line.rank
+            text = json.dumps({"rank": rank, "time": line.time, "text": line.text})
         else:
-            text = f"[{line.rank}] {line.text}" if prefix else line.text
+            text = f"[{line.speaker}] {line.text}" if prefix or line.rank == BUILD else line.text
         sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

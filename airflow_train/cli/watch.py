@@ -43,7 +43,7 @@ class Live:
             screen.say(f"{self._run_id}: {words}")
         if self._out is not None:
             for line in self._follower.drain() if view.terminal else self._follower.poll():
-                self._out.write(f"[{line.rank}] {line.text}\n")
+                self._out.write(f"[{line.speaker}] {line.text}\n")
             self._out.flush()
 
 

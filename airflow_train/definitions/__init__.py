@@ -2,8 +2,10 @@
 
 definition, parameters, filling, parts      what every class is made of: one table of parameters per class
 kinds, sizes, lists, words, packages      what parameters may hold, by the same rules in Python, YAML and templates
-estimator, frameworks, script_run, environment, distributed      the classes; `runnable` is what those that run share
-conda_dependencies, run_configuration, runconfig_*, own_run_config, run_sections      packages, run configurations
+estimator, frameworks, script_run, distributed      the classes; `runnable` is what those that run share
+environment, docker_section        what is around a script
+requirement_lines, conda_dependencies      lines for pip, conda files
+run_configuration, runconfig_*, own_run_config, run_sections      run configurations
 old_names                          deprecated names of the classes of distributions
 loading, yaml_file                 objects, data and files → definitions, with every problem and its line
 files                              checks that touch the source directory
@@ -24,7 +26,12 @@ from airflow_train.definitions.distributed import (
     PyTorchConfiguration,
     TensorflowConfiguration,
 )
-from airflow_train.definitions.environment import ContainerRegistry, DockerConfiguration, Environment
+from airflow_train.definitions.docker_section import (
+    ContainerRegistry,
+    DockerBuildContext,
+    DockerConfiguration,
+)
+from airflow_train.definitions.environment import Environment
 from airflow_train.definitions.estimator import Estimator
 from airflow_train.definitions.files import check_files
 from airflow_train.definitions.frameworks import Chainer, PyTorch, SKLearn, TensorFlow
@@ -41,6 +48,7 @@ __all__ = [
     "CondaDependencies",
     "ContainerRegistry",
     "Definition",
+    "DockerBuildContext",
     "DockerConfiguration",
     "Environment",
     "Estimator",

@@ -11,9 +11,11 @@ from typing import Any
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.package_text import (
     conda_name,
+    honoured,
     is_option,
     package_text,
     package_texts,
+    pip_line_texts,
     pip_name,
     pip_option_text,
     pip_package_text,
@@ -162,9 +164,9 @@ class CondaDependencies(Mapping[str, Any]):
     def add_pip_package(self, pip_package: str) -> None:
         """Add a pip package, in place of any other version of it.
 
-        :raises DefinitionError: it is an option of pip.
+        :raises DefinitionError: it is an option of pip, or can't be honoured wherever it is installed.
         """
-        text = pip_package_text(pip_package)
+        text = honoured("pip_package", pip_package_text(pip_package))
         self.remove_pip_package(text)
         self._pip.append(text)
 
@@ -175,14 +177,14 @@ class CondaDependencies(Mapping[str, Any]):
 
     def set_pip_requirements(self, pip_requirements: Iterable[str]) -> None:
         """Replace all packages and options of pip."""
-        self._pip = list(package_texts("pip_requirements", pip_requirements))
+        self._pip = pip_line_texts("pip_requirements", pip_requirements)
 
     def set_pip_option(self, pip_option: str) -> None:
         """Add an option of pip, in place of the same one with another value.
 
-        :raises DefinitionError: it doesn't begin with a dash.
+        :raises DefinitionError: it doesn't begin with a dash, or can't be honoured wherever packages are installed.
         """
-        text = pip_option_text(pip_option)
+        text = honoured("pip_option", pip_option_text(pip_option))
         places = [place for place, one in enumerate(self._pip) if str(one).split()[0] == text.split()[0]]
         if places:
             self._pip[places[0]] = text

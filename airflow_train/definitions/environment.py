@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+from airflow_train.definitions import registered
 from airflow_train.definitions.conda_dependencies import CondaDependencies, CondaPart
 from airflow_train.definitions.definition import Definition
+from airflow_train.definitions.docker_section import ContainerRegistry, DockerBuildContext, DockerSection
+from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Flag, PathText, Text
-from airflow_train.definitions.lists import Arguments, TextList, TextMap
-from airflow_train.definitions.packages import conda_file, requirements_file
+from airflow_train.definitions.lists import TextMap
+from airflow_train.definitions.packages import conda_file
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.secrets import Public, Secret
-from airflow_train.definitions.sizes import Size
+from airflow_train.definitions.requirement_lines import PipLines, read_file
 from airflow_train.definitions.text_file import text_of_file
 from airflow_train.definitions.unused import Anything, Never
 from airflow_train.exceptions import DefinitionError
+
+#: What an environment may be called.
+NAME = r"[A-Za-z0-9][\w.\-]{0,254}"
 
 _PYTHON_ONLY = "scripts are run by Python or a command, on machines of the compute target"
 #: What Azure ML writes of environments that have nothing to do with them.
@@ -28,46 +32,6 @@ _NO_SPARK = {"repositories": [], "packages": [], "precache_packages": True}
 _NO_DATABRICKS: dict[str, list[str]] = {
     f"{kind}_libraries": [] for kind in ("maven", "pypi", "rcran", "jar", "egg")
 }
-
-
-class ContainerRegistry(Definition):
-    """Where a private image comes from. The password is a reference, never the password itself."""
-
-    PRIVATE = True
-
-    address: str | None = param(
-        Public(without="@"), default=None, kw_only=False, doc="Host name of the registry."
-    )
-    username: str | None = param(
-        Public(without=":", references=True),
-        default=None,
-        kw_only=False,
-        doc="User name, or a reference to it.",
-    )
-    password: str | None = param(
-        Secret(),
-        default=None,
-        kw_only=False,
-        doc="`connection:NAME`, `variable:NAME` or `env:NAME`; resolved at launch.",
-    )
-    registry_identity: str | None = param(
-        Text(), default=None, kw_only=False, doc="Name of a managed identity."
-    )
-
-
-class DockerConfiguration(Definition):
-    """How the container of a `ScriptRunConfig` is run."""
-
-    use_docker: bool | str = param(Flag(), default=False, kw_only=False, doc="Whether to run in a container.")
-    shared_volumes: bool | str = param(
-        Flag(), default=True, kw_only=False, doc="Whether volumes are shared with the host."
-    )
-    arguments: list[str] | str | None = param(
-        Arguments(), default=None, kw_only=False, doc="Further arguments of `docker run`."
-    )
-    shm_size: str | int | None = param(
-        Size(binary=True), default=None, kw_only=False, doc="Size of /dev/shm, such as `2g`."
-    )
 
 
 class PythonSection(Definition):
@@ -84,7 +48,7 @@ class PythonSection(Definition):
         default=None,
         doc="What a conda file holds: `channels`, `dependencies` and the pip packages among them.",
     )
-    pip_packages: list[str] | None = param(TextList(), default=None, doc="Packages as pip writes them.")
+    pip_packages: list[str] | None = param(PipLines(), default=None, doc="Packages as pip writes them.")
     base_conda_environment: None = param(
         Never("can't be extended: environments of another machine don't travel; list its packages"),
         default=None,
@@ -108,61 +72,11 @@ class PythonSection(Definition):
             )
 
 
-class DockerSection(Definition):
-    """The container side of an `Environment`. An image, or a Dockerfile to build one: setting one resets the other."""
-
-    ABSENT: ClassVar[Mapping[str, str]] = {
-        "build_context": "a folder to build from doesn't travel; write base_dockerfile, or base_image for a built one"
-    }
-
-    base_image: str | None = param(Text(), default=None, doc="Image to start from.")
-    base_dockerfile: str | None = param(
-        Text(), default=None, doc="Text of a Dockerfile to build the image from."
-    )
-    base_image_registry: ContainerRegistry | Mapping[str, Any] | None = param(
-        Part(ContainerRegistry), default=None, doc="Registry of `base_image`."
-    )
-    arguments: list[str] | str | None = param(
-        Arguments(), default=None, doc="Further arguments of `docker run`."
-    )
-    shared_volumes: bool | str = param(Flag(), default=True, doc="Whether volumes are shared with the host.")
-    shm_size: str | int | None = param(Size(binary=True), default=None, doc="Size of /dev/shm, such as `2g`.")
-    platform: str | None = param(
-        Text(
-            pattern=r"[a-z0-9]+/[a-z0-9_/]+",
-            allowed="a platform like linux/amd64",
-            mend="write system/architecture",
-        ),
-        default=None,
-        doc="Platform of the image.",
-    )
-    enabled: Any = param(
-        Anything(usual=[False]),
-        default=None,
-        doc="Deprecated.",
-        meaningless="the compute target and DockerConfiguration decide whether a container is used",
-    )
-    gpu_support: Any = param(
-        Anything(usual=[False]), default=None, doc="", meaningless="GPUs are asked for with gpu"
-    )
-
-    def check(self, at: At) -> None:
-        if self.base_image and self.base_dockerfile:
-            at.say(f"{at / 'base_image'} and base_dockerfile are both given", "give one of them")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        other = {"base_image": "base_dockerfile", "base_dockerfile": "base_image"}.get(name)
-        if other and value and getattr(self, other):
-            object.__setattr__(self, other, None)
-            warnings.warn(f"{name} replaces {other}, which is now empty.", UserWarning, stacklevel=2)
-
-
 class Environment(Definition):
     """A whole environment, instead of an estimator's own package and image parameters."""
 
     name: str = param(
-        Text(pattern=r"[A-Za-z0-9][\w.\-]{0,254}", allowed="letters, digits, dots, dashes and underscores"),
+        Text(pattern=NAME, allowed="letters, digits, dots, dashes and underscores"),
         kw_only=False,
         doc="Name of the environment.",
     )
@@ -178,10 +92,10 @@ class Environment(Definition):
         doc="Variables for the script; values as written.",
     )
     version: Any = param(
-        Anything(), default=None, doc="", meaningless="environments aren't registered, what they hold counts"
+        Anything(), default=None, doc="", meaningless="register numbers the versions of a name"
     )
     asset_id: Any = param(
-        Anything(), default=None, doc="", meaningless="environments aren't registered, what they hold counts"
+        Anything(), default=None, doc="", meaningless="register numbers the versions of a name"
     )
     spark: Any = param(Anything(usual=[_NO_SPARK]), default=None, doc="", meaningless=_PYTHON_ONLY)
     databricks: Any = param(Anything(usual=[_NO_DATABRICKS]), default=None, doc="", meaningless=_PYTHON_ONLY)
@@ -201,13 +115,40 @@ class Environment(Definition):
         """A copy with another name; changing one leaves the other as it is."""
         return Environment.from_dict({**self.to_dict(), "name": new_name}, strict=False)
 
+    def register(self, *, store: str | None = None) -> Environment:
+        """Keep it under its name; a new version only where it differs from the newest one of that name.
+
+        :param store: URI of the run store; the configured one by default.
+        :returns: the same with its `version`.
+        :raises DefinitionError: it is wrong, or the folder of its build context isn't there.
+        :raises SnapshotError: that folder can't travel.
+        """
+        return registered.registry().register(self, store)
+
+    @classmethod
+    def get(cls, name: str, version: str | int | None = None, *, store: str | None = None) -> Environment:
+        """A registered environment; its newest version by default.
+
+        :param store: URI of the run store; the configured one by default.
+        :raises DefinitionError: there is none.
+        """
+        return registered.registry().get(name, version, store)
+
+    @classmethod
+    def list(cls, *, store: str | None = None) -> Mapping[str, Environment]:
+        """The newest version of every registered environment, by name.
+
+        :param store: URI of the run store; the configured one by default.
+        """
+        return registered.registry().list(store)
+
     @classmethod
     def from_pip_requirements(cls, name: str, file_path: str | os.PathLike[str]) -> Environment:
-        """The packages of a requirements file, which is read now.
+        """The packages of a requirements file and of those that it includes, which are read now.
 
-        :raises DefinitionError: the file can't be read, or includes other files.
+        :raises DefinitionError: a file can't be read, or holds what can't be honoured.
         """
-        return cls(name, python=PythonSection(pip_packages=requirements_file(Path(file_path))))
+        return cls(name, python=PythonSection(pip_packages=read_file(Path(file_path))))
 
     @classmethod
     def from_conda_specification(cls, name: str, file_path: str | os.PathLike[str]) -> Environment:
@@ -238,7 +179,7 @@ class Environment(Definition):
         if conda_specification:
             python.conda_dependencies = conda_file(Path(conda_specification))
         if pip_requirements:
-            python.pip_packages = requirements_file(Path(pip_requirements))
+            python.pip_packages = read_file(Path(pip_requirements))
         return cls(
             name,
             python=python,
@@ -264,6 +205,50 @@ class Environment(Definition):
         environment.docker = DockerSection(base_dockerfile=text)
         return environment
 
+    @classmethod
+    def from_docker_build_context(cls, name: str, docker_build_context: DockerBuildContext) -> Environment:
+        """An image built from a folder with a Dockerfile.
+
+        :raises DefinitionError: the name or the context isn't one.
+        """
+        python = PythonSection(user_managed_dependencies=True)
+        return cls(name, python=python, docker=DockerSection(build_context=docker_build_context))
+
+
+class EnvironmentPart(Part):
+    """An environment, or the name of a registered one, which is looked up when the run is submitted."""
+
+    NAMED = Text(
+        pattern=rf"{NAME}(:[1-9][0-9]{{0,8}})?",
+        allowed="an environment, or the name of a registered one",
+        mend="write NAME or NAME:VERSION, or its sections as a mapping",
+    )
+
+    def __init__(self) -> None:
+        super().__init__(Environment)
+
+    def read(self, value: Any, at: At) -> Any:
+        return self.NAMED.read(value, at) if isinstance(value, str) else super().read(value, at)
+
+    def also(self) -> list[dict[str, Any]]:
+        return [self.NAMED.schema()]
+
+    def plain(self, value: Any) -> Any:
+        return value if isinstance(value, str) else super().plain(value)
+
+
+def give(environment: Any, job: Job) -> None:
+    """Let a job run in an environment: what a definition says of it, its name, or None for none."""
+    if isinstance(environment, str):
+        job.environment = {"registered": environment}
+    if not isinstance(environment, Environment):
+        return
+    job.environment = environment_data(environment)
+    job.user_managed = bool(environment.python.user_managed_dependencies)
+    job.interpreter_path = environment.python.interpreter_path
+    job.environment_variables = dict(environment.environment_variables or {})
+    job.shm_size = None if environment.docker.shm_size is None else str(environment.docker.shm_size)
+
 
 def environment_data(environment: Environment) -> dict[str, Any]:
     """The environment in the form that a `Job` holds."""
@@ -273,7 +258,7 @@ def environment_data(environment: Environment) -> dict[str, Any]:
     pip = [
         line for item in conda.get("dependencies", []) if isinstance(item, Mapping) for line in item["pip"]
     ]
-    registry = docker.base_image_registry
+    registry, context = docker.base_image_registry, docker.build_context
     said = {
         "name": environment.name,
         "pip_packages": pip + list(python.pip_packages or ()),
@@ -281,6 +266,8 @@ def environment_data(environment: Environment) -> dict[str, Any]:
         "conda_channels": list(conda.get("channels", ())),
         "image": docker.base_image,
         "dockerfile": docker.base_dockerfile,
+        "build_context": context.parameters() if isinstance(context, DockerBuildContext) else None,
+        "apt_packages": list(docker.apt_packages or ()),
         "registry": registry.parameters() if isinstance(registry, ContainerRegistry) else None,
         "docker_arguments": docker.arguments,
         "platform": docker.platform,

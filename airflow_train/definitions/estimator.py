@@ -13,13 +13,15 @@ from airflow_train.definitions.distributed import (
     distribution_part,
     laid_out,
 )
-from airflow_train.definitions.environment import ContainerRegistry, Environment, environment_data
+from airflow_train.definitions.docker_section import AptPackages, ContainerRegistry
+from airflow_train.definitions.environment import Environment, EnvironmentPart, give
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Flag, Integer, PathText, Text
 from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMap
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
+from airflow_train.definitions.requirement_lines import PipLines
 from airflow_train.definitions.runnable import RESUME_DOC, Runnable, gpu_param
 from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
@@ -30,6 +32,7 @@ from airflow_train.definitions.words import flattened
 _PACKAGES = ("pip_packages", "pip_requirements_file", "conda_packages", "conda_dependencies_file")
 _WHOLE_ENVIRONMENT = (
     *_PACKAGES,
+    "apt_packages",
     "custom_docker_image",
     "image_registry_details",
     "use_gpu",
@@ -76,7 +79,10 @@ class EstimatorBase(Runnable):
     conda_packages: list[str] | None = param(
         TextList("[cmake, libpng]"), default=None, doc="Packages to install by conda."
     )
-    pip_packages: list[str] | None = param(TextList(), default=None, doc="Packages to install by pip.")
+    pip_packages: list[str] | None = param(PipLines(), default=None, doc="Packages to install by pip.")
+    apt_packages: list[str] | None = param(
+        AptPackages(), default=None, doc="Packages of Debian or Ubuntu to install in a container's image."
+    )
     conda_dependencies_file: str | os.PathLike[str] | None = param(
         PathText(inside=True),
         default=None,
@@ -90,8 +96,11 @@ class EstimatorBase(Runnable):
         default=None,
         doc="Variables for the script; values as written.",
     )
-    environment_definition: Environment | Mapping[str, Any] | None = param(
-        Part(Environment), default=None, doc="A whole environment instead of package and image parameters."
+    environment_definition: Environment | Mapping[str, Any] | str | None = param(
+        EnvironmentPart(),
+        default=None,
+        doc="A whole environment instead of package and image parameters; or the name of a registered one, `NAME` or "
+        "`NAME:VERSION`.",
     )
     inputs: Sequence[Any] | None = param(Data("list"), default=None, doc="Data that the script reads.")
     shm_size: str | int | None = param(
@@ -131,8 +140,9 @@ class EstimatorBase(Runnable):
             others = [name for name in _PACKAGES if name != "conda_dependencies_file"]
             self._refuse(others, "conda_dependencies_file is given", "list it in that file", at)
         if self.user_managed is True:
+            installed = (*_PACKAGES, "apt_packages")
             self._refuse(
-                _PACKAGES, "user_managed is true, which installs nothing", "leave one of them out", at
+                installed, "user_managed is true, which installs nothing", "leave one of them out", at
             )
 
     def open_variables(self) -> Any:
@@ -148,30 +158,30 @@ class EstimatorBase(Runnable):
 
     def to_job(self) -> Job:
         """Script, environment and data."""
-        environment = self.environment_definition
-        python = environment.python if isinstance(environment, Environment) else None
         job = Job(
             **self._shared(),
             entry_script=str(self.entry_script),
             arguments=flattened(self.script_params or {}),
             environment=self._environment(),
-            user_managed=bool(python.user_managed_dependencies if python else self.user_managed),
-            interpreter_path=python.interpreter_path if python else None,
+            user_managed=bool(self.user_managed),
             environment_variables=dict(self.environment_variables or {}),
             inputs=list(self.inputs or ()),
             shm_size=None if self.shm_size is None else str(self.shm_size),
             use_docker=self.use_docker is True,
         )
-        if isinstance(environment, Environment):
-            job.environment_variables = dict(environment.environment_variables or {})
-            shm_size = environment.docker.shm_size
-            job.shm_size = None if shm_size is None else str(shm_size)
+        whole = self.environment_definition
+        give(whole, job)
+        job.framework_packages = (
+            self.FRAMEWORK is not None
+            and not job.user_managed
+            and whole is None
+            and not self.given("conda_dependencies_file")
+        )
         return job
 
     def _environment(self) -> dict[str, Any]:
-        if isinstance(self.environment_definition, Environment):
-            return environment_data(self.environment_definition)
-        asked = {name: getattr(self, name) for name in _PACKAGES if self.given(name)}
+        named = (*_PACKAGES, "apt_packages")
+        asked = {name: getattr(self, name) for name in named if self.given(name)}
         if self.custom_docker_image:
             asked["image"] = self.custom_docker_image
         if isinstance(self.image_registry_details, ContainerRegistry):

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_train.definitions.packages import conda_file, requirements_file
+from airflow_train.definitions.packages import conda_file
 from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.requirement_lines import read_file
 from airflow_train.definitions.runnable import Runnable
 from airflow_train.definitions.values import is_deferred, nearest, shown
 from airflow_train.exceptions import DefinitionError
@@ -73,7 +74,7 @@ def _check_file(folder: Path, value: str, name: str, at: At) -> None:
         )
     elif name in ("pip_requirements_file", "conda_dependencies_file"):
         try:
-            requirements_file(path) if name == "pip_requirements_file" else conda_file(path)
+            read_file(path) if name == "pip_requirements_file" else conda_file(path)
         except DefinitionError as error:
             at.report.add(at.path, error.problems)
 

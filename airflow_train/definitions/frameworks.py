@@ -9,6 +9,7 @@ from airflow_train.definitions.distributed import AnyDistribution, framework_par
 from airflow_train.definitions.estimator import Estimator, EstimatorBase
 from airflow_train.definitions.kinds import Integer, Text
 from airflow_train.definitions.parameters import param
+from airflow_train.definitions.report import At
 
 _ONE_PROCESS = "scikit-learn trains in one process on one node"
 _NO_GPU = "scikit-learn doesn't use GPUs"
@@ -40,6 +41,15 @@ class _Supported:
 
     #: Key of `FRAMEWORKS`.
     NAME: ClassVar[str]
+
+    def check(self, at: At) -> None:
+        """Whose environment says everything gets nothing installed for the framework, as in the original."""
+        super().check(at)  # type: ignore[misc]
+        for name in ("conda_dependencies_file", "environment_definition"):
+            if getattr(self, name) is not None:
+                (at / name).note(
+                    UserWarning, f"{name} is given, so no package of {self.NAME} is added; list them there."
+                )
 
     @classmethod
     def get_supported_versions(cls) -> list[str]:

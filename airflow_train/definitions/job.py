@@ -11,10 +11,14 @@ class Job:
     """A definition with everything resolved that needs no file, target or clock.
 
     `environment` is plain data, `{}` when nothing is asked for; its keys, each present only if asked for: `name`,
-    `pip_packages`, `conda_packages`, `conda_channels` (lists), `pip_requirements_file`, `conda_dependencies_file`
-    (paths below the source directory), `image`, `dockerfile` (its text), `registry` (`address`, `username`, `password`
-    as a reference, `registry_identity`), `use_docker` (True: a container was asked for), `docker_arguments`,
-    `platform`, `shared_volumes`. `use_docker` of the job itself is False where the author refuses a container.
+    `pip_packages` (lines of a requirements file), `conda_packages`, `conda_channels`, `apt_packages` (lists), `image`,
+    `dockerfile` (its text), `registry` (`address`, `username`, `password` as a reference, `registry_identity`),
+    `use_docker` (True: a container was asked for), `docker_arguments`, `platform`, `shared_volumes`. `use_docker` of
+    the job itself is False where the author refuses a container.
+
+    Before a run is submitted `environments/preparing.py` puts what they stand for in place of these: `registered` (the
+    name of a registered environment), `pip_requirements_file`, `conda_dependencies_file` (paths below the source
+    directory), `build_context` (as in `DockerBuildContext`), which becomes `dockerfile` and `context`, its snapshot.
 
     `distribution` is None for a single process, else `{"type": "mpi" | "pytorch" | "tensorflow" | "paralleltask", …}`
     with numbers that agree with `node_count` and `process_count_per_node`. TensorFlow: `node_count` counts the workers,
@@ -52,6 +56,8 @@ class Job:
     framework: str | None = None
     framework_version: str | None = None
     resume_from: str | None = None
+    #: Whether the packages of its framework are installed, if anything is.
+    framework_packages: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON data."""

@@ -87,11 +87,15 @@ class Text(Kind):
             return at.wrong(value, "text without NUL characters")
         if self.choices:
             return self._one_of(value, at)
-        if not text.strip() or (self.pattern and not re.fullmatch(self.pattern, text)):
+        if not text.strip() or (self.pattern and not self.fits(text)):
             return at.wrong(
                 Written(text, quoted=True) if not text.strip() else value, self.allowed, self.mend
             )
         return text
+
+    def fits(self, text: str) -> bool:
+        """Whether this is text of the form that is asked for."""
+        return bool(re.fullmatch(self.pattern or ".*", text))
 
     def _one_of(self, value: str, at: At) -> Any:
         for choice in self.choices:
@@ -113,13 +117,14 @@ class Text(Kind):
 class PathText(Kind):
     """A path as text, kept as written.
 
-    :param inside: it may not leave the source directory.
+    :param inside: it may not leave the source directory, or the folder that another parameter names.
     :param empty: what an empty one means.
     """
 
-    def __init__(self, *, inside: bool = False, empty: str = "") -> None:
+    def __init__(self, *, inside: bool | str = False, empty: str = "") -> None:
         self.inside, self.empty = inside, empty
-        self.checked = inside
+        self._below = inside if isinstance(inside, str) else "source_directory"
+        self.checked = bool(inside)
 
     def read(self, value: Any, at: At) -> Any:
         if not isinstance(value, (str, os.PathLike)) or isinstance(text := os.fspath(value), bytes):
@@ -134,14 +139,14 @@ class PathText(Kind):
             if not text.strip():
                 return at.wrong(
                     Written(text, quoted=True),
-                    "a path below source_directory",
+                    f"a path below {self._below}",
                     "name the file or leave it out",
                 )
             parts = text.replace("\\", "/").split("/")
             if text.startswith(("/", "~")) or ".." in parts:
                 return at.wrong(
                     value,
-                    "a relative path below source_directory",
+                    f"a relative path below {self._below}",
                     "move the file there and name it from there",
                 )
         return str(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_train.definitions.definition import Definition
-from airflow_train.definitions.environment import DockerConfiguration, Environment
+from airflow_train.definitions.docker_section import DockerConfiguration
+from airflow_train.definitions.environment import Environment
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.run_configuration import DEFAULT_ENVIRONMENT, RunConfiguration

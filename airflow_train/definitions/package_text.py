@@ -8,6 +8,7 @@ from typing import Any
 from airflow_train.definitions.kinds import Text
 from airflow_train.definitions.lists import TextList
 from airflow_train.definitions.report import At, Report
+from airflow_train.definitions.requirement_lines import problem
 from airflow_train.exceptions import DefinitionError
 
 _NAME_ENDS = re.compile(r"[\s\[=<>~!;@,]")
@@ -83,4 +84,22 @@ def pip_option_text(value: Any) -> str:
         raise DefinitionError(
             f"CondaDependencies: pip_option is {text!r} but must begin with a dash; add a package by add_pip_package."
         )
+    return text
+
+
+def pip_line_texts(name: str, values: Any) -> list[str]:
+    """Packages and options of pip's.
+
+    :raises DefinitionError: it is no list, or one of it is neither.
+    """
+    return [honoured(name, one) for one in package_texts(name, values)]
+
+
+def honoured(name: str, text: str) -> str:
+    """The line for pip, if it means the same wherever it is installed.
+
+    :raises DefinitionError: it doesn't.
+    """
+    if wrong := problem(text):
+        raise DefinitionError(f"CondaDependencies: {wrong.of(name)}; {wrong.mend}.")
     return text

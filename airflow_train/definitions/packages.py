@@ -8,9 +8,8 @@ from typing import Any
 
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
-from airflow_train.definitions.text_file import text_of_file
+from airflow_train.definitions.requirement_lines import PipLines, included
 from airflow_train.definitions.values import is_deferred, nearest
-from airflow_train.exceptions import DefinitionError
 
 CONDA_KEYS = ("name", "channels", "dependencies", "prefix", "variables")
 
@@ -51,8 +50,8 @@ class CondaFile(Kind):
 
     def _item(self, item: Any, at: At) -> Any:
         if isinstance(item, Mapping) and set(item) == {"pip"} and at.path[-2] == "dependencies":
-            pip = item["pip"]
-            return {"pip": self._list(pip, At(at.report, (*at.path, "pip")))}
+            here = At(at.report, (*at.path, "pip"))
+            return {"pip": PipLines().read(item["pip"], here) or []}
         if not isinstance(item, str) or not item.strip():
             return item if is_deferred(item) else at.wrong(item, "text or {pip: [...]}", "write name=version")
         return str(item)
@@ -78,25 +77,6 @@ class CondaFile(Kind):
         }
 
 
-def requirements_file(path: Path) -> list[str]:
-    """Lines of a requirements file, without comments.
-
-    :raises DefinitionError: it can't be read, or a line includes another file.
-    """
-    text = text_of_file(path, "a requirements file")
-    lines: list[str] = []
-    for number, raw in enumerate(text.replace("\\\n", " ").splitlines(), start=1):
-        line = raw.split(" #")[0].strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith(("-r", "-c", "--requirement", "--constraint", "-e", "--editable")):
-            raise DefinitionError(
-                f"{path}:{number}: {line} refers to another file, which doesn't travel; write the packages themselves."
-            )
-        lines.append(line)
-    return lines
-
-
 def conda_file(path: Path) -> dict[str, Any]:
     """What a conda file holds.
 
@@ -107,6 +87,20 @@ def conda_file(path: Path) -> dict[str, Any]:
 
     document = parsed(path)
     report = Report(str(path), document.lines)
-    read = CondaFile().read(document.data, At(report))
+    read = CondaFile().read(_with_includes(document.data, path), At(report))
     report.finish(stacklevel=3)
     return read or {}
+
+
+def _with_includes(data: Any, path: Path) -> Any:
+    """A conda file's data with what its lines for pip include, relative to it, in their place."""
+    packages = data.get("dependencies") if isinstance(data, Mapping) else None
+    if not isinstance(packages, list):
+        return data
+    whole: list[Any] = []
+    for one in packages:
+        lines = one.get("pip") if isinstance(one, Mapping) else None
+        if isinstance(lines, list) and set(one) == {"pip"}:
+            one = {"pip": [line for each in lines for line in included(each, path)]}
+        whole.append(one)
+    return {**data, "dependencies": whole}

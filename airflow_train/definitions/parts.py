@@ -70,5 +70,9 @@ class Part(Kind):
             places[0] if len(places) == 1 else {"anyOf": [*places, *any_case(list(self.aliases)), TEMPLATE]}
         )
 
+    def also(self) -> list[dict[str, Any]]:
+        """Schemas of what may stand in place of such a definition."""
+        return []
+
     def _allowed(self) -> str:
         return either(cls.type_names()[-1] if len(self.classes) > 1 else cls.__name__ for cls in self.classes)

@@ -17,7 +17,8 @@ from airflow_train.definitions.distributed import (
     TensorflowConfiguration,
     laid_out,
 )
-from airflow_train.definitions.environment import DockerConfiguration, Environment
+from airflow_train.definitions.docker_section import DockerConfiguration
+from airflow_train.definitions.environment import Environment
 from airflow_train.definitions.kinds import Integer, PathText, Text
 from airflow_train.definitions.lists import Arguments, TextMap
 from airflow_train.definitions.parameters import param

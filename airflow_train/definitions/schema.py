@@ -95,12 +95,13 @@ def _of_param(row: Param) -> dict[str, Any]:
 
 def _alone(part: Part) -> dict[str, Any]:
     """The schema of a part; where one class fits, its name and what is set beforehand may be left out."""
+    said = part.schema()
     if len(part.classes) == 1:
         whole = _of_class(part.classes[0])
         required = [name for name in whole["required"] if name != TYPE and name not in part.preset]
         if required != whole["required"]:
-            return {**whole, "required": required}
-    return part.schema()
+            said = {**whole, "required": required}
+    return {"anyOf": [said, *part.also()]} if part.also() else said
 
 
 def _description(row: Param) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow_train.definitions.distributed import AnyDistribution, described, distribution_part, laid_out
-from airflow_train.definitions.environment import DockerConfiguration, Environment, environment_data
+from airflow_train.definitions.docker_section import DockerConfiguration
+from airflow_train.definitions.environment import Environment, EnvironmentPart, give
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Integer, PathText
 from airflow_train.definitions.lists import Arguments
@@ -72,8 +73,11 @@ class ScriptRunConfig(Runnable):
         kw_only=False,
         doc="Where to run: a name, or `{type: …}` with options; default the configured one.",
     )
-    environment: Environment | Mapping[str, Any] | None = param(
-        Part(Environment), default=None, kw_only=False, doc="Packages, interpreter and image."
+    environment: Environment | Mapping[str, Any] | str | None = param(
+        EnvironmentPart(),
+        default=None,
+        kw_only=False,
+        doc="Packages, interpreter and image; or the name of a registered environment, `NAME` or `NAME:VERSION`.",
     )
     distributed_job_config: AnyDistribution | Mapping[str, Any] | str | None = param(
         distribution_part(),
@@ -191,12 +195,7 @@ class ScriptRunConfig(Runnable):
             gpu=int(self.gpu or 0),
             use_gpu=bool(self.gpu),
         )
-        if isinstance(environment, Environment):
-            job.environment = environment_data(environment)
-            job.user_managed = bool(environment.python.user_managed_dependencies)
-            job.interpreter_path = environment.python.interpreter_path
-            job.environment_variables = dict(environment.environment_variables or {})
-            job.shm_size = None if environment.docker.shm_size is None else str(environment.docker.shm_size)
+        give(environment, job)
         if isinstance(given, RunConfiguration):
             job.environment_variables = given.variables()
         if isinstance(docker, DockerConfiguration):

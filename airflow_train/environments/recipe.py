@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from airflow_train.environments import frameworks
+
 #: Part of every key. A change of what builders make of the same recipe raises it, so that everything is built anew.
 FORMAT = 1
 #: Version of Python in an image that is built where none is wanted and no image is named.
@@ -67,18 +69,20 @@ class Recipe:
 def recipe_of(job: Mapping[str, Any], default_image: str | None = None) -> Recipe | None:
     """What has to be built before a job can run; None where what is there is used as it is.
 
-    Packages, a Dockerfile or a build context ask for something to be built, an image alone doesn't.
+    Packages, a Dockerfile, a build context or a `framework_version` ask for something to be built, an image alone
+    doesn't. Beside named packages those of a framework estimator are installed, too.
 
     :param job: with nothing left in its environment that has to be read from a file or the run store.
     :param default_image: image to build on where the job names none; None where nothing is built on an image.
+    :raises DefinitionError: the framework has no such version for any Python that scripts run with.
     """
     asked = job["environment"]
-    conda = [str(one) for one in asked.get("conda_packages", ())]
-    python, conda, pip = _without_conda(conda)
+    python, conda, pip = _named(asked)
+    added = frameworks.merged(job, pip, conda)
     recipe = Recipe(
-        python=python,
-        pip=(*pip, *map(str, asked.get("pip_packages", ()))),
-        conda=tuple(conda),
+        python=python or added.python,
+        pip=(*pip, *added.pip),
+        conda=conda,
         conda_channels=tuple(map(str, asked.get("conda_channels", ()))) if conda else (),
         apt=tuple(map(str, asked.get("apt_packages", ()))),
         dockerfile=asked.get("dockerfile"),
@@ -89,6 +93,15 @@ def recipe_of(job: Mapping[str, Any], default_image: str | None = None) -> Recip
     own = recipe.dockerfile or recipe.context
     base = None if own else image_name(asked) or default_image
     return replace(recipe, base_image=base, platform=asked.get("platform"))
+
+
+def overridden(job: Mapping[str, Any]) -> tuple[str, ...]:
+    """Packages of the job's framework that its author has chosen otherwise.
+
+    :raises DefinitionError: as `recipe_of`.
+    """
+    _, conda, pip = _named(job["environment"])
+    return frameworks.merged(job, pip, conda).overridden
 
 
 def image_name(environment: Mapping[str, Any]) -> str | None:
@@ -105,14 +118,16 @@ def public_image(python: str | None) -> str:
     return f"python:{python or USUAL_PYTHON}-slim"
 
 
-def _without_conda(packages: list[str]) -> tuple[str | None, list[str], list[str]]:
-    """Version of Python, packages for conda, lines for pip: a Python of one version and pip need no conda."""
-    versions = [found[1] for one in packages if (found := _PYTHON.fullmatch(one.strip()))]
+def _named(asked: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Version of Python, packages for conda, lines for pip: a Python of one version and pip alone need no conda."""
+    pip = tuple(map(str, asked.get("pip_packages", ())))
+    packages = tuple(str(one).strip() for one in asked.get("conda_packages", ()))
+    versions = [found[1] for one in packages if (found := _PYTHON.fullmatch(one))]
     if len(versions) > 1:  # two wishes: conda says what is wrong with them
-        return None, packages, []
-    rest = [one for one in packages if not _PYTHON.fullmatch(one.strip())]
+        return None, packages, pip
+    rest = tuple(one for one in packages if not _PYTHON.fullmatch(one))
     python = versions[0] if versions else None
-    pips = [_PIP.fullmatch(one.strip()) for one in rest]
+    pips = [_PIP.fullmatch(one) for one in rest]
     if all(pips):
-        return python, [], [one[0].replace(" ", "") for one in pips if one and one[1]]
-    return python, rest, []
+        return python, (), (*(one[0].replace(" ", "") for one in pips if one and one[1]), *pip)
+    return python, rest, pip

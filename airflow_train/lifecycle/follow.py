@@ -1,4 +1,7 @@
-"""Output of all ranks as it comes: one place in every rank's log, lines in the order of their own times."""
+"""Output of all ranks as it comes: one place in every rank's log, lines in the order of their own times.
+
+What builds a run's environment before its ranks start is heard as one of them, whose number is `BUILD`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from airflow_train.store.run_store import RunStore
 PIECE = 4 << 20
 #: Below the folder of the run.
 USER_LOGS = f"{protocol.FILES_FOLDER}/user_logs"
+#: `rank` of lines that a builder of the run's environment has said.
+BUILD = -1
 _RANK_LOG = re.compile(r"std_log_process_(\d+)\.txt")
 
 
@@ -26,6 +31,11 @@ class LogLine(NamedTuple):
     time: str
     text: str
 
+    @property
+    def speaker(self) -> str:
+        """Who said it, for people: the number of the rank, or `build`."""
+        return "build" if self.rank == BUILD else str(self.rank)
+
 
 class Follower:
     """Reads on from where the last `poll` ended."""
@@ -34,6 +44,7 @@ class Follower:
         self._store, self._run_id, self._only = store, run_id, rank
         self._live = Live(store.files, run_id)
         self._positions: dict[int, int] = {}
+        self._met_ranks = False
         #: Rank → time of a line of which only the beginning has been shown.
         self._open: dict[int, str] = {}
 
@@ -53,11 +64,17 @@ class Follower:
         names = set(self._store.files.list(layout.user_logs(self._run_id)))
         names |= {name.rpartition("/")[2] for name in self._live.sizes(USER_LOGS)}
         ranks = sorted(int(found[1]) for name in names if (found := _RANK_LOG.fullmatch(name)))
-        return ranks if self._only is None else [rank for rank in ranks if rank == self._only]
+        if self._only is not None:
+            return [rank for rank in ranks if rank == self._only]
+        if not self._met_ranks and self._store.files.exists(layout.build_log(self._run_id)):
+            self._positions.setdefault(BUILD, 0)
+        self._met_ranks = bool(ranks)  # what is built is built before they start
+        return [*([BUILD] if BUILD in self._positions else ()), *ranks]
 
     def _new(self, rank: int, last: bool) -> list[LogLine]:
         position = self._positions.get(rank, 0)
-        data = self._live.read(protocol.rank_log(rank), position, PIECE)
+        name = protocol.BUILD_LOG if rank == BUILD else protocol.rank_log(rank)
+        data = self._live.read(name, position, PIECE)
         end = data.rfind(b"\n") + 1
         torn = end == 0 and len(data) == PIECE  # a line that is longer than a piece is shown in pieces
         if torn or last:

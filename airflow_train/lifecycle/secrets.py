@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_train.definitions.report import At, Report
-from airflow_train.definitions.secrets import Reference, reference
+from airflow_train.definitions.secrets import Reference, Secret, reference
 from airflow_train.definitions.suspects import looks_secret
 from airflow_train.exceptions import DefinitionError, SecretNotFound, SnapshotError
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store import source_search
 from airflow_train.store.files import Files
+from airflow_train.targets.base import REGISTRY_PASSWORD, REGISTRY_USERNAME
 
 #: Shorter values turn up anywhere by chance; `runtime/redaction.py` leaves them alone too.
 SHORTEST = 5
@@ -78,7 +79,7 @@ def values(references: Mapping[str, str], source: Source) -> dict[str, str]:
                 raise SecretNotFound(f"{'it holds a NUL character' if value else 'it is empty'}; correct it")
             found[name] = value
         except SecretNotFound as error:
-            problems.append(f"secrets.{name} is {text}, but {error}.")
+            problems.append(f"{_named(name)} is {text}, but {error}.")
     if problems:
         raise SecretNotFound("\n".join(problems))
     return found
@@ -89,8 +90,29 @@ def of_spec(spec: RunSpec, source: Source) -> dict[str, str]:
 
     :raises SecretNotFound: as `values`.
     """
-    references = spec.job.get("secrets")
-    return values(references, source) if references else {}
+    wanted = references(spec.job)
+    return values(wanted, source) if wanted else {}
+
+
+def references(job: Mapping[str, Any]) -> dict[str, str]:
+    """Everything that has to be resolved when a job is started: variables, and the login at its image's registry."""
+    found = dict(job.get("secrets") or {})
+    registry = job["environment"].get("registry") or {}
+    for name, part, field in (
+        (REGISTRY_USERNAME, "username", "login"),
+        (REGISTRY_PASSWORD, "password", "password"),
+    ):
+        text = str(registry.get(part) or "")
+        if text.startswith(Secret.SCHEMES):
+            whole = text.startswith("connection:") and "/" not in text
+            found[name] = f"{text}/{field}" if whole else text
+    return found
+
+
+def _named(name: str) -> str:
+    """How a definition spells what is resolved under this name."""
+    registry, dot, part = name.partition(".")
+    return f"image_registry_details.{part}" if dot and registry == "registry" else f"secrets.{name}"
 
 
 def gathered(draft: RunSpec, source: Source, folder: Path, files: Files) -> dict[str, str]:
@@ -105,14 +127,14 @@ def gathered(draft: RunSpec, source: Source, folder: Path, files: Files) -> dict
     """
     _refuse(draft, source.knows, "a value that Airflow keeps secret")
     found = of_spec(draft, source)
-    for name in sorted(name for name, value in found.items() if len(value) < SHORTEST):
+    for name in sorted(name for name, value in found.items() if len(value) < SHORTEST and "." not in name):
         warnings.warn(
             f"secrets.{name} has fewer than {SHORTEST} characters, so it isn't hidden where the script prints it.",
             UserWarning,
             stacklevel=2,
         )
     for name, value in (own := _telling(draft, found)).items():
-        _refuse(draft, lambda text, value=value: value in text, f"the value of secrets.{name}")  # type: ignore[misc]
+        _refuse(draft, lambda text, value=value: value in text, f"the value of {_named(name)}")  # type: ignore[misc]
     if own:
         _refuse_in_files(folder, own, files)
     return found
@@ -120,9 +142,9 @@ def gathered(draft: RunSpec, source: Source, folder: Path, files: Files) -> dict
 
 def _telling(draft: RunSpec, found: Mapping[str, str]) -> dict[str, str]:
     """Secrets that no other text says by chance: short ones, host names and settings kept as variables may."""
-    told = {}
+    told, wanted = {}, references(draft.job)
     for name, value in found.items():
-        kept = reference(draft.job["secrets"][name])
+        kept = reference(wanted[name])
         named = kept.scheme == "connection" or looks_secret(name) or looks_secret(kept.name)
         if len(value) >= SHORTEST and kept.private and named:
             told[name] = value
@@ -144,7 +166,7 @@ def _refuse(draft: RunSpec, holds: Callable[[str], bool], what: str) -> None:
 def _refuse_in_files(folder: Path, own: Mapping[str, str], files: Files) -> None:
     names = {value: name for name, value in own.items() if len(value) >= SHORTEST_IN_FILES}
     problems = [
-        f"{folder / file} holds the value of secrets.{names[value]} (not shown), and the source directory is stored; "
+        f"{folder / file} holds the value of {_named(names[value])} (not shown), and the source directory is stored; "
         "leave it out there, or list the file in .amlignore."
         for file, value in source_search.holding(folder, names, files)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from airflow_train.lifecycle.follow import Follower
+from airflow_train.lifecycle.follow import BUILD, Follower
 from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.lifecycle.observe import View
 from airflow_train.lifecycle.warned import warnings
@@ -39,7 +39,9 @@ class Stream:
             self.begin()
         _write(*(f"{self._run_id}: {words}" for words in self._narrator.news(view)))
         lines = self._follower.drain() if view.terminal else self._follower.poll()
-        _write(*(f"[{line.rank}] {line.text}" if self._many else line.text for line in lines))
+        for line in lines:
+            prefix = f"[{line.speaker}] " if self._many or line.rank == BUILD else ""
+            _write(prefix + line.text)
 
     def end(self, view: View) -> None:
         """How it ended."""

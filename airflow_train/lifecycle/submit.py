@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_train import config, definitions, targets
+from airflow_train.environments.preparing import Prepared, prepare
 from airflow_train.exceptions import DefinitionError, InfrastructureFailure, UnsupportedByTarget
 from airflow_train.lifecycle import resume as resuming
 from airflow_train.lifecycle import secrets as keeping
@@ -31,6 +32,7 @@ class Checked:
 
     definition: Mapping[str, Any]
     job: Mapping[str, Any]
+    prepared: Prepared
     source: Path
     experiment: str
     resolved: Mapping[str, Any]
@@ -62,16 +64,17 @@ def check(
     """
     loaded = definitions.load(definition, base=base)
     definitions.check_files(loaded, base)
-    job = asdict(loaded.normalized())
+    source = loaded.source_path(base)
+    prepared = prepare(asdict(loaded.normalized()), source, loaded.beside(base), store.files)
+    job = prepared.job
     resolved = definitions.resolve_compute_target(compute_target or job["compute_target"])
     target = targets.get(resolved)
     if problems := target.check(job, store):
         raise UnsupportedByTarget("\n".join(problems))
-    source = loaded.source_path(base)
     name = job["experiment"] or experiment or ids.slug(source.resolve().name)
     offered = resuming.predecessor(store, previous)
     resume = resuming.resolve(store, job["resume_from"], loaded.beside(base), offered)
-    return Checked(loaded.to_dict(), job, source, name, resolved, target, resume, offered)
+    return Checked(loaded.to_dict(), job, prepared, source, name, resolved, target, resume, offered)
 
 
 def submit(
@@ -152,11 +155,13 @@ def _create(
 ) -> RunSpec:
     store.check_format()
     taken = snapshots.take(store.files, checked.source, entry_script=checked.job["entry_script"])
+    job = checked.prepared.kept(store.files)
     snapshot = {"id": taken.id, "files": taken.files, "bytes": taken.bytes}
     while True:
         wanted = run_id or ids.drawn(name or checked.experiment)
         spec = replace(
             draft,
+            job=job,
             run_id=wanted,
             created=protocol.timestamp(),
             snapshot=snapshot,

@@ -61,9 +61,10 @@ def _environment(job: Mapping[str, Any]) -> dict[str, Any]:
     asked = job["environment"]
     packages = list(asked.get("conda_packages", ()))
     pip = [{"pip": list(asked["pip_packages"])}] if asked.get("pip_packages") else []
+    name, _, version = str(asked.get("name") or "").partition(":")
     return {
-        "name": asked.get("name"),
-        "version": None,
+        "name": name or None,
+        "version": version or None,
         "python": {
             "interpreterPath": job["interpreter_path"] or "python",
             "userManagedDependencies": job["user_managed"],
@@ -73,6 +74,7 @@ def _environment(job: Mapping[str, Any]) -> dict[str, Any]:
         "docker": {
             "enabled": bool(asked.get("use_docker", asked.get("image"))),
             "baseImage": asked.get("image"),
+            "baseDockerfile": asked.get("dockerfile"),
             "shmSize": job["shm_size"],
             "arguments": list(asked.get("docker_arguments", ())),
         },

@@ -111,6 +111,8 @@ class Node:
         self.work: str = launch["work_folder"]
         self.launch_time = protocol.timestamp()
         self.error: str | None = None
+        #: The verdict's, where nothing could be started.
+        self.reason: str | None = None
         self.progress = progress.Progress(launch)
         self.usage = usage.Usage(launch)
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
@@ -148,15 +150,21 @@ class Node:
         self.collect()
 
     def _stage(self) -> bool:
-        self.phases.enter("stage", "laying out the code")
         try:
+            if self.launch.get("build"):
+                from airflow_train.runtime import building  # most runs use what is there
+
+                more = building.environment(self.launch, self.folder, self.phases, self._stage_tick)
+                self.launch.update(more)
+                self.ranks = parts.ranks(self.launch)
+            self.phases.enter("stage", "laying out the code")
             staging.lay_out(self.launch, self._stage_tick)
         except phases.LimitPassed:
             if not self._canceled():
-                self._stop_record(protocol.STOP_PHASE_LIMIT, phase="stage")
+                self._stop_record(protocol.STOP_PHASE_LIMIT, phase=self.phases.name)
             return False
         except staging.NotLaidOut as error:
-            self.error = str(error)
+            self.error, self.reason = str(error), error.reason
         return self.error is None
 
     def _stage_tick(self, done: str) -> None:
@@ -335,7 +343,13 @@ class Node:
         self._remove(protocol.STACKS_FOLDER, protocol.CHECKPOINTS_FOLDER)
         if not problems:
             self._remove(protocol.WORK_FOLDER)
+        if self.launch.get("build"):
+            from airflow_train.runtime import building
+
+            building.used(self.launch)
         report = {"at": protocol.timestamp(), "started": self.launch_time, "error": self.error, "by": by}
+        if self.reason is not None:
+            report["reason"] = self.reason
         records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
     def _remove(self, *names: str) -> None:

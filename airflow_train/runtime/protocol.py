@@ -7,14 +7,20 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"} or
                          {"folder"}, "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
-                         "checkpoints", "memory_bytes", "mpirun", "outbox", "retry",
+                         "checkpoints", "memory_bytes", "mpirun", "outbox", "retry", "build", "programs",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
                          starts the rank wrappers, or null when the supervisor does; `outbox` is the folder of segments
                          (`channel.py`) in a container that can't write to the run store, else null; `retry` is null or
                          {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper;
-                         `checkpoints` are copied for the script to read: [{"source", "target"}]
+                         `checkpoints` are copied for the script to read: [{"source", "target"}];
+                         `build` is null, or an environment that the ranks need: {"interpreter", "lock", "ready",
+                         "reason", "command", "key", "recipe", "place", "python", "store"}: `lock` is held as long as it
+                         is used; unless it is `ready` and there, `command` builds it and leaves `built.json`;
+                         `programs` is the folder that comes first on the ranks' PATH, or null
+    node_0/built.json    {"at", "error", "reason", "mpirun"}: what became of building; `error` is half a sentence,
+                         `reason` the verdict's, `mpirun` as in the launch file
     node_0/claim.json    identity of the supervisor and "at"; who creates it may start the ranks, once. Somebody who
                          gives up a run that never began takes it too, and adds "by": `LOOKER`
     node_0/heartbeat     {"at", "beat"}, rewritten every `HEARTBEAT_SECONDS`
@@ -106,6 +112,7 @@ WITHHELD_PREFIXES = (
 
 # Names below the folder of a run.
 LAUNCH_FILE = "launch.json"
+BUILT_FILE = "built.json"
 CLAIM_FILE = "claim.json"
 HEARTBEAT_FILE = "heartbeat"
 STOP_FILE = "stop.json"

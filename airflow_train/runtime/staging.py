@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class NotLaidOut(Exception):
     """Code or checkpoints aren't where the script looks for them; the message is half a sentence."""
 
+    #: The verdict's.
+    reason = "infrastructure"
+
 
 def lay_out(launch: dict[str, Any], tick: Tick) -> None:
     """Put the code and what the script goes on from into place.

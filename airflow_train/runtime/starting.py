@@ -62,6 +62,8 @@ def environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) 
             for index, port in enumerate(ports):
                 value = value.replace(protocol.PORT_PLACEHOLDER % index, str(port))
             environment[name] = value
+    if launch.get("programs"):
+        environment["PATH"] = os.pathsep.join([launch["programs"], environment.get("PATH", os.defpath)])
     path = [launch["script_path"], environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
     return environment

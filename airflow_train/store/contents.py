@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_train.store import layout
@@ -40,7 +40,30 @@ def put(files: Files, path: str) -> Content:
     return _put(files, path)
 
 
+def look(path: str) -> Content:
+    """The same of a file that isn't to be moved.
+
+    :raises ContentChanged, OSError: as `put`.
+    """
+    with suppress(ContentChanged):
+        return _read(path)[0]
+    return _read(path)[0]
+
+
 def _put(files: Files, path: str) -> Content:
+    content, data = _read(path)
+    size, blob = content.facts[2], layout.blob(content.digest)
+    found = files.size(blob)
+    if found == size:
+        return content
+    if found is not None:  # lost its content with the power, say; content can't be wrong otherwise
+        files.delete(blob)
+    made = files.copy_in(Path(path), blob, content.digest) if data is None else files.create(blob, data)
+    return replace(content, moved=size if made else 0)
+
+
+def _read(path: str) -> tuple[Content, bytes | None]:
+    """A file as it is, and its bytes where they are few."""
     with open(os.open(path, _FLAGS), "rb") as stream:
         before = _facts(stream.fileno())
         if not stat.S_ISREG(before[0]):
@@ -51,14 +74,7 @@ def _put(files: Files, path: str) -> Content:
         digest = (hashlib.sha256(data) if small else hashlib.file_digest(stream, "sha256")).hexdigest()
         if _facts(stream.fileno()) != before or (small and len(data) != size):
             raise ContentChanged(f"{path} changed while it was read.")
-    blob = layout.blob(digest)
-    found = files.size(blob)
-    if found == size:
-        return Content(digest, before, 0)
-    if found is not None:  # lost its content with the power, say; content can't be wrong otherwise
-        files.delete(blob)
-    made = files.create(blob, data) if small else files.copy_in(Path(path), blob, digest)
-    return Content(digest, before, size if made else 0)
+    return Content(digest, before, 0), data if small else None
 
 
 def _facts(descriptor: int) -> tuple[int, int, int, int, int]:

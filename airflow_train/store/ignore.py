@@ -64,7 +64,7 @@ class Layer:
 
     @cached_property
     def rules(self) -> Sequence[Rule]:
-        parse = docker_rules if self.kind == DOCKERIGNORE else git_rules
+        parse = docker_rules if self.kind.endswith(DOCKERIGNORE) else git_rules
         return parse(f"{self.base}{self.kind}", self._read())
 
     def last_match(self, path: str, *, is_folder: bool) -> Rule | None:
@@ -114,7 +114,7 @@ class Scope:
 
     def keeps_below(self, name: str) -> bool:
         """Whether something in this ignored folder can travel all the same (Docker's `!`)."""
-        if self.kind != DOCKERIGNORE or name == ".git":
+        if not self.kind.endswith(DOCKERIGNORE) or name == ".git":
             return False
         path = f"{self.folder}{name}/"
         rules = self.layers[0].rules
@@ -123,12 +123,13 @@ class Scope:
         )
 
 
-def root_scope(source: Path) -> Scope:
+def root_scope(source: Path, kinds: Sequence[str] = IGNORE_FILES) -> Scope:
     """Rules of a source directory's root.
 
+    :param kinds: names of ignore files, of which the first that is there decides.
     :raises SnapshotError: the ignore file can't be read.
     """
-    for kind in IGNORE_FILES:
+    for kind in kinds:
         try:
             if not _is_own_file(source, kind):
                 continue
@@ -174,9 +175,9 @@ def is_ignored(source: Path, path: str) -> bool:
     return why_ignored(source, path) is not None
 
 
-def ignore_file(source: str) -> str:
+def ignore_file(source: str, kinds: Sequence[str] = IGNORE_FILES) -> str:
     """Name of the ignore file that decides in a source directory, or of the one to make."""
-    return next((name for name in IGNORE_FILES if os.path.lexists(f"{source}/{name}")), IGNORE_FILES[0])
+    return next((name for name in kinds if os.path.lexists(f"{source}/{name}")), kinds[0])
 
 
 def line_for(path: str) -> str:

@@ -16,6 +16,7 @@ SNAPSHOTS = "snapshots"
 BLOBS = "blobs"
 MODELS = "models"
 TASKS = "tasks"
+ENVIRONMENTS = "environments"
 
 
 def as_json(value: Any) -> bytes:
@@ -249,6 +250,17 @@ def model(name: str) -> str:
 def model_version(name: str, version: int) -> str:
     """Folder of one version of a model."""
     return f"{MODELS}/{name}/{version:06d}"
+
+
+def environments() -> str:
+    """Folder of all registered environments."""
+    return ENVIRONMENTS
+
+
+def environment(name: str, version: int | None = None) -> str:
+    """Folder of the versions of a registered environment, or one of them."""
+    folder = f"{ENVIRONMENTS}/{name}"
+    return folder if version is None else numbered(folder, version)
 
 
 def task(key: str) -> str:

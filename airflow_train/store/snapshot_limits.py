@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from airflow_train import config
 from airflow_train.exceptions import SnapshotError
@@ -21,9 +21,13 @@ _PATIENCE = 20
 
 
 class Limits:
-    """`[train] snapshot_max_files` and `snapshot_max_bytes`."""
+    """`[train] snapshot_max_files` and `snapshot_max_bytes`.
 
-    def __init__(self) -> None:
+    :param ignore: names of ignore files, of which the first that is there decides.
+    """
+
+    def __init__(self, ignore: Sequence[str] = IGNORE_FILES) -> None:
+        self._ignore = ignore
         self._max_files = config.get_number("snapshot_max_files")
         self._max_bytes = config.get_number("snapshot_max_bytes")
 
@@ -75,7 +79,9 @@ class Limits:
             f"  {line.ljust(width)}  {_many(counts[path])}, {_amount(sizes[path])}"
             for path, line in zip(biggest, lines, strict=True)
         ]
-        mend = f"leave the biggest behind by adding these lines to {source}/{ignore_file(source)}"
+        mend = (
+            f"leave the biggest behind by adding these lines to {source}/{ignore_file(source, self._ignore)}"
+        )
         return SnapshotError(f"{finding}; raise the limit or {mend}:\n" + "\n".join(shown))
 
 

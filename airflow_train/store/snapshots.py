@@ -15,7 +15,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,17 +60,18 @@ def take(files: Files, source: Path, *, entry_script: str | None = None) -> Snap
         cache.forget()
     tree = SourceTree(root, cache.folders, store_below(root, files), now)
     folders = Limits().listed(root, tree.walk(), entry_script)
-    moved = _read(files, tree, [folder for folder in folders if folder.entries is not None])
-    folders = _in_order(folders)
+    changed = [folder for folder in folders if folder.entries is not None]
+    moved = read(tree, changed, lambda path: contents.put(files, path), at_once=files.local_root is None)
+    folders = in_order(folders)
     if entry_script is not None:
         _check_entry(root, entry_script, folders)
     totals = sum(folder.files for folder in folders), sum(folder.bytes for folder in folders)
     if cache.id and len(folders) == len(cache.folders) and all(folder.entries is None for folder in folders):
         return Snapshot(cache.id, *totals, 0)
-    manifest = _manifest(folders)
-    name = hashlib.sha256(manifest).hexdigest()
+    document = manifest(folders)
+    name = hashlib.sha256(document).hexdigest()
     if not files.exists(layout.snapshot(name)):
-        files.create(layout.snapshot(name), manifest)
+        files.create(layout.snapshot(name), document)
     cache.save(name, folders)
     return Snapshot(name, *totals, moved)
 
@@ -84,7 +85,7 @@ def measure(source: Path, *, entry_script: str | None = None, files: Files | Non
     root = os.path.realpath(source)
     without = None if files is None else store_below(root, files)
     found = SourceTree(root, {}, without, time.time_ns()).walk()
-    folders = _in_order(Limits().listed(root, found, entry_script))
+    folders = in_order(Limits().listed(root, found, entry_script))
     for folder in folders:
         folder.finish({})
     if entry_script is not None:
@@ -172,15 +173,22 @@ def store_below(root: str, files: Files) -> str | None:
     return store[len(root.rstrip("/")) + 1 :] if store.startswith(f"{root.rstrip('/')}/") else None
 
 
-def _read(files: Files, tree: SourceTree, changed: list[Folder]) -> int:
-    """Reads what has no digest yet; returns the bytes that moved."""
-    if files.local_root is not None:
-        return sum(_read_folder(files, tree, folder) for folder in changed)
+def read(
+    tree: SourceTree, changed: list[Folder], look: Callable[[str], contents.Content], *, at_once: bool
+) -> int:
+    """Reads what has no digest yet; returns the bytes that moved.
+
+    :param look: What reads one file.
+    :param at_once: Many folders at the same time.
+    :raises SnapshotError: something can't be read, or changes meanwhile.
+    """
+    if not at_once:
+        return sum(_read_folder(tree, folder, look) for folder in changed)
     with ThreadPoolExecutor(_REMOTE_AT_ONCE) as pool:
-        return sum(pool.map(lambda folder: _read_folder(files, tree, folder), changed))
+        return sum(pool.map(lambda folder: _read_folder(tree, folder, look), changed))
 
 
-def _read_folder(files: Files, tree: SourceTree, folder: Folder) -> int:
+def _read_folder(tree: SourceTree, folder: Folder, look: Callable[[str], contents.Content]) -> int:
     assert folder.entries is not None
     moved, gone = 0, False
     seen: dict[str, tuple[int, ...]] = {}
@@ -188,7 +196,7 @@ def _read_folder(files: Files, tree: SourceTree, folder: Folder) -> int:
         if entry[1] != "f" or entry[4]:
             continue
         try:
-            content = contents.put(files, f"{tree.source}/{entry[0]}")
+            content = look(f"{tree.source}/{entry[0]}")
         except FileNotFoundError:  # removed since the folder was listed
             gone = True
             continue
@@ -211,7 +219,7 @@ def _changing(source: str, path: str) -> SnapshotError:
     )
 
 
-def _in_order(folders: list[Folder]) -> list[Folder]:
+def in_order(folders: list[Folder]) -> list[Folder]:
     """By path, each before what is in it; without those that only travel with something in them and have nothing."""
     ordered = sorted(folders, key=lambda folder: folder.path.split("/"))
     if not any(folder.optional for folder in folders):
@@ -224,7 +232,8 @@ def _in_order(folders: list[Folder]) -> list[Folder]:
     return [folder for folder in ordered if folder.path in needed]
 
 
-def _manifest(folders: Iterable[Folder]) -> bytes:
+def manifest(folders: Iterable[Folder]) -> bytes:
+    """The manifest of folders that were read, in their order."""
     pieces = []
     for folder in folders:
         if folder.path:

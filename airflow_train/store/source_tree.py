@@ -21,7 +21,7 @@ from typing import Any
 
 from airflow_train.exceptions import SnapshotError
 from airflow_train.store import links
-from airflow_train.store.ignore import GITIGNORE, Scope, ignore_file, line_for, root_scope
+from airflow_train.store.ignore import GITIGNORE, IGNORE_FILES, Scope, ignore_file, line_for, root_scope
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +93,19 @@ class SourceTree:
     :param known: folders as the last snapshot had them, by path.
     :param without: a folder below the source that never travels: the run store, where it lies inside.
     :param now: time in nanoseconds since 1970, taken before anything is looked at.
+    :param ignore: names of ignore files, of which the first that is there decides.
     """
 
-    def __init__(self, source: str, known: dict[str, Folder], without: str | None, now: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        known: dict[str, Folder],
+        without: str | None,
+        now: int,
+        ignore: Sequence[str] = IGNORE_FILES,
+    ) -> None:
         self.source = source
+        self._ignore = ignore
         self._known = known
         self.without = without
         self._now = now
@@ -120,7 +129,7 @@ class SourceTree:
         old = self._known.get(path)
         same = old is not None and old.settled and old.names == folder.names and old.facts == folder.facts
         if above is None:
-            scope = root_scope(Path(self.source))
+            scope = root_scope(Path(self.source), self._ignore)
         elif not above.nested or GITIGNORE not in names:
             scope = above.child(name)
         else:
@@ -188,7 +197,7 @@ class SourceTree:
             raise SnapshotError(
                 f"{self.source}/{path} is a link to {os.readlink(f'{self.source}/{path}')}, which leads out of the"
                 f" source directory; put what it shows inside or add the line {line_for(path)} to"
-                f" {self.source}/{ignore_file(self.source)}."
+                f" {self.source}/{ignore_file(self.source, self._ignore)}."
             )
         return target
 
@@ -196,7 +205,7 @@ class SourceTree:
         """The error for a file or folder that can't be read."""
         return SnapshotError(
             f"{self.source}/{path} can't be read ({error.strerror}); grant it or add the line {line_for(path)} to"
-            f" {self.source}/{ignore_file(self.source)}."
+            f" {self.source}/{ignore_file(self.source, self._ignore)}."
         )
 
 

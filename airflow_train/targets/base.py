@@ -27,6 +27,9 @@ from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store.run_store import RunStore
 
+#: Names, among a run's secrets, of the login at the registry of its image; no variable is called so.
+REGISTRY_USERNAME, REGISTRY_PASSWORD = "registry.username", "registry.password"
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -107,7 +110,8 @@ class Target(Protocol):
     def submit(self, spec: RunSpec, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """Create what the plan says; finding it already there is success.
 
-        :param secrets: variable → value, for every name in the job's `secrets`.
+        :param secrets: variable → value, for every name in the job's `secrets`; and what the login at the registry of
+            its image refers to, by `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, which is the target's alone to know.
         :raises InfrastructureFailure: the backend refused.
         """
         ...

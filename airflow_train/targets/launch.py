@@ -42,6 +42,8 @@ class Places:
     work: str = ""
     #: Folder of segments, where the node can't write to the run store.
     outbox: str = ""
+    #: What builds the environment that `interpreter` belongs to, as in the launch file.
+    build: Mapping[str, Any] | None = None
 
     def file(self) -> str:
         """Where the launch file lies."""
@@ -53,6 +55,10 @@ class Places:
         -I and -S: nothing of the user's Python set-up reaches the runtime, and it starts in 15 ms.
         """
         return (self.python, "-I", "-S", "-B", self.runtime)
+
+    def wrapper(self) -> list[str]:
+        """What mpirun starts for every rank."""
+        return [*self.runtime_command(), "rank", self.file()]
 
 
 @dataclass
@@ -72,9 +78,7 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
     job = spec.job
     mpirun = None
     if _kind(spec) == "mpi" and places.mpirun is not None:
-        mpirun = mpi.command_line(
-            places.mpirun, len(ranks), [*places.runtime_command(), "rank", places.file()]
-        )
+        mpirun = mpi.command_line(places.mpirun, len(ranks), places.wrapper())
     return {
         "protocol": protocol.PROTOCOL,
         "run_id": spec.run_id,
@@ -89,6 +93,8 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
         "mpirun": mpirun,
         "outbox": places.outbox or None,
         "retry": _retry(spec),
+        "build": None if places.build is None else dict(places.build),
+        "programs": None if places.build is None else os.path.dirname(places.interpreter),
         "ranks": ranks,
         "ports": ports,
         "grace_seconds": job["grace_seconds"],
@@ -140,8 +146,10 @@ def is_notebook(job: Mapping[str, Any]) -> bool:
 
 
 def _environment(spec: RunSpec, places: Places) -> dict[str, str]:
+    built = os.path.dirname(os.path.dirname(places.interpreter)) if places.build is not None else None
     return {
         "PYTHONUNBUFFERED": "1",
+        **({"VIRTUAL_ENV": built} if built else {}),
         **azureml_variables(spec),
         **spec.job["environment_variables"],
         protocol.RUN_ID: spec.run_id,

@@ -160,7 +160,7 @@ def _shown(line: LogLine) -> str:
     text = line.text
     if len(text) > WIDTH:
         text = f"{text[:WIDTH]} … {len(text) - WIDTH} characters more"
-    return f"[{line.rank}] {text}"
+    return f"[{line.speaker}] {text}"
 
 
 def _size(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_train.definitions.secrets import Reference
 from airflow_train.exceptions import InfrastructureFailure, SecretNotFound
 from airflow_train.lifecycle.secrets import Source, from_environment
+from airflow_train.targets import connections
 from airflow_train.tasks import compat
 
 
@@ -30,16 +31,39 @@ def resolve(wanted: Reference) -> str:
     return value
 
 
+def connection(conn_id: str) -> connections.Connection:
+    """A whole connection, for a compute target that is reached by it.
+
+    :raises SecretNotFound: there is none of that id.
+    :raises InfrastructureFailure: Airflow can't be asked.
+    """
+    found = _found(conn_id)
+    if found.password:
+        compat.mask_secret(found.password)
+    return connections.Connection(
+        str(found.conn_type or ""),
+        str(found.host or ""),
+        found.port,
+        str(found.login or ""),
+        str(found.password or ""),
+        dict(found.extra_dejson),
+    )
+
+
 def knows(text: str) -> bool:
     """Does a text hold what Airflow hides in this process's logs, such as what `{{ conn.x.password }}` gave?"""
     return bool(compat.redacted(text) != text)
 
 
-def _connection(wanted: Reference) -> str:
+def _found(conn_id: str) -> Any:
     from airflow.sdk import Connection
 
-    mend = f"add it in Airflow (Admin, Connections), or as AIRFLOW_CONN_{wanted.name.upper()}"
-    found = _asked(lambda: Connection.get(wanted.name), f"there is no connection {wanted.name}; {mend}")
+    mend = f"add it in Airflow (Admin, Connections), or as AIRFLOW_CONN_{conn_id.upper()}"
+    return _asked(lambda: Connection.get(conn_id), f"there is no connection {conn_id}; {mend}")
+
+
+def _connection(wanted: Reference) -> str:
+    found = _found(wanted.name)
     value = found.get_uri() if wanted.field == "uri" else _part(found, wanted.field)
     if value is None or value == "":
         raise SecretNotFound(
@@ -86,3 +110,6 @@ def _asked(ask: Any, missing: str) -> Any:
 
 
 _READERS = {"connection": _connection, "variable": _variable, "env": from_environment}
+
+# Whatever Airflow runs of ours imports this module, and so can use targets that are reached by a connection.
+connections.provide(connection)

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+import airflow_train.tasks.secrets  # noqa: F401 - hands in how targets read connections
 from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.tasks import compat, deferring, reconcile, store_watch
 

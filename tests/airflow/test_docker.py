@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,31 @@ def test_a_missing_image_fails_the_task_with_one_sentence(
 
     assert outcome.states() == {"train": "failed"}
     assert "localhost:9/no/such:image isn't on the Docker engine" in store.list_runs()[0].error
+
+
+@pytest.mark.parametrize("more", ["", "deferrable=True"], ids=["in the worker", "deferred"])
+def test_the_engine_may_be_an_airflow_connection(
+    make_dag: Dag,
+    run_dag: Dag,
+    script: Script,
+    store: Any,
+    airflow_home: Path,
+    more: str,
+    docker_engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = {"conn_type": "docker", "host": "r.example", "login": "me", "password": "s3cr3t-word"}
+    kept["extra"] = json.dumps({"docker_url": docker_engine})
+    monkeypatch.setenv("AIRFLOW_CONN_ENGINE", json.dumps(kept))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    file = airflow_home / "train_targets.yaml"
+    file.write_text(f"docker: {{type: docker, image: {IMAGE}, connection: engine}}\n", encoding="utf-8")
+    script(LOGS)
+    outcome = run_dag(make_dag(train(more)))
+
+    assert outcome.states() == {"train": "success"}
+    monkeypatch.delenv("DOCKER_HOST")
+    run_id = outcome.xcom("train", "run_id")
+    assert docker_objects(run_id) == []
+    files = [path for path in (store.files.local_root / "runs" / run_id).rglob("*") if path.is_file()]
+    assert [path for path in files if b"s3cr3t-word" in path.read_bytes()] == []

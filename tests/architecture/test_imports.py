@@ -35,6 +35,7 @@ NAMES = {
         "Chainer",
         "CondaDependencies",
         "ContainerRegistry",
+        "DockerBuildContext",
         "DockerConfiguration",
         "Environment",
         "Estimator",

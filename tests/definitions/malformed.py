@@ -72,10 +72,105 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         7,
         ("variables of a conda file", "environment_variables"),
     ),
-    "a build context": (
+    "a build context is a text": (
         "environment_definition:\n  name: e\n  docker: {build_context: docker}",
         6,
-        ("build_context", "base_dockerfile"),
+        ("build_context is docker", "DockerBuildContext", "a mapping"),
+    ),
+    "a build context without a folder": (
+        "environment_definition:\n  name: e\n  docker: {build_context: {}}",
+        6,
+        ("build_context.location is missing", "folder"),
+    ),
+    "a build context of a repository": (
+        "environment_definition:\n  name: e\n  docker: {build_context: {location_type: git, location: a}}",
+        6,
+        ("location_type is git", "local or snapshot"),
+    ),
+    "a Dockerfile outside of its build context": (
+        "environment_definition:\n  name: e\n  docker: {build_context: {location: a, dockerfile_path: ../b}}",
+        6,
+        ("dockerfile_path is ../b", "below location"),
+    ),
+    "an image and a build context": (
+        "environment_definition:\n  name: e\n  docker: {base_image: a, build_context: {location: b}}",
+        6,
+        ("base_image and build_context are both given", "one of them"),
+    ),
+    "apt packages are one text": (
+        "apt_packages: git",
+        4,
+        ("apt_packages is git", "a list", "[libgomp1, git]"),
+    ),
+    "an apt package is an option": (
+        "apt_packages:\n  - git\n  - --force-yes",
+        6,
+        ("apt_packages[1] is --force-yes", "apt-get install", "name=version"),
+    ),
+    "an apt package holds a command": (
+        "apt_packages: ['git; rm -r /']",
+        4,
+        ("apt_packages[0] is 'git; rm -r /'", "apt-get install"),
+    ),
+    "apt packages and user_managed": (
+        "user_managed: true\napt_packages: [git]",
+        5,
+        ("apt_packages", "user_managed is true"),
+    ),
+    "apt packages and an environment": (
+        "environment_definition: {name: e}\napt_packages: [git]",
+        5,
+        ("apt_packages", "environment_definition is given"),
+    ),
+    "one equals sign": (
+        "pip_packages: [numpy=2]",
+        4,
+        ("pip_packages[0] is numpy=2", "is no package", "==1.2"),
+    ),
+    "a package is a sentence": ("pip_packages: [the newest numpy]", 4, ("pip_packages[0]", "is no package")),
+    "a package is a wheel of this machine": (
+        "pip_packages: [./dist/mine-1.0-py3-none-any.whl]",
+        4,
+        ("pip_packages[0] is ./dist/mine", "a file of this machine", "https address"),
+    ),
+    "a package is this folder": ("pip_packages: ['.']", 4, ("pip_packages[0] is .,", "doesn't travel")),
+    "a named package is a file": (
+        "pip_packages: ['mine @ file:///opt/mine.whl']",
+        4,
+        ("pip_packages[0]", "doesn't travel"),
+    ),
+    "a package is a requirements file": (
+        "pip_packages: [-r requirements.txt]",
+        4,
+        ("pip_packages[0] is -r requirements.txt", "names another file", "the packages themselves"),
+    ),
+    "an option that isn't the same everywhere": (
+        "pip_packages: [--pre]",
+        4,
+        ("pip_packages[0] is --pre", "can't be honoured", "name>=2.0rc1"),
+    ),
+    "an unknown option of pip": (
+        "pip_packages: [--indexurl https://h]",
+        4,
+        ("pip_packages[0]", "no option that is honoured", "--index-url"),
+    ),
+    "an index without address": ("pip_packages: [--index-url]", 4, ("has no value", "--index-url VALUE")),
+    "an index on this machine": (
+        "pip_packages: [--find-links ./wheels]",
+        4,
+        ("pip_packages[0]", "on this machine", "https address"),
+    ),
+    "the login of an index": (
+        "pip_packages: ['--index-url https://me:hunter2@h/simple']",
+        4,
+        ("pip_packages[0] (not shown) holds the login", "configuration"),
+    ),
+    "a variable in a package": ("pip_packages: ['a @ https://h/${T}/a.whl']", 4, ("holds a variable",)),
+    "a hash that is none": ("pip_packages: ['a==1 --hash=md5:12']", 4, ("has a hash that is none", "sha256")),
+    "a local wheel in a conda file": (
+        "environment_definition:\n  name: e\n  python:\n    conda_dependencies: {dependencies: [{pip: [./a.whl]}]}",
+        7,
+        ("pip[0] is ./a.whl", "a file of this machine"),
     ),
     "yes is no boolean": ("use_gpu: yes", 4, ("use_gpu is yes", "true or false")),
     "on is no boolean": ("user_managed: on", 4, ("user_managed is on", "true or false")),
@@ -167,7 +262,16 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         4,
         ("AzureML-x", "reserved"),
     ),
-    "environment is a text": ("environment_definition: e", 4, ("environment_definition is e",)),
+    "environment is no name": (
+        "environment_definition: my env",
+        4,
+        ("environment_definition is my env", "registered", "NAME:VERSION"),
+    ),
+    "environment has version zero": (
+        "environment_definition: e:0",
+        4,
+        ("environment_definition is e:0", "NAME"),
+    ),
     "unknown section key": (
         "environment_definition:\n  name: e\n  docker:\n    base_imag: a",
         7,

@@ -31,7 +31,17 @@ ORIGINAL = {
     "pip_requirements_file", "environment_variables", "environment_definition", "inputs", "source_directory_data_store",
     "shm_size", "resume_from", "max_run_duration_seconds",
 }  # fmt: skip
-ADDED = {"experiment", "cpu", "memory", "gpu", "tags", "grace_seconds", "no_progress_timeout", "secrets"}
+ADDED = {
+    "experiment",
+    "apt_packages",
+    "cpu",
+    "memory",
+    "gpu",
+    "tags",
+    "grace_seconds",
+    "no_progress_timeout",
+    "secrets",
+}
 NOT_SKLEARN = {
     "node_count", "process_count_per_node", "distributed_backend", "distributed_training", "use_gpu", "gpu",
     "custom_docker_base_image", "source_directory_data_store",

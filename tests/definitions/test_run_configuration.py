@@ -198,8 +198,8 @@ REFUSED = {
     "literal password": ("      password:", "      password: hunter2", ("password", "(not shown)")),
     "build context": (
         "    buildContext:",
-        "    buildContext: {location: a}",
-        ("buildContext", "baseDockerfile"),
+        "    buildContext: {locationType: git, location: a}",
+        ("buildContext.locationType is git", "local or snapshot"),
     ),
     "script outside": ("script:", "script: ../train.py", ("script is ../train.py",)),
     "no script": ("script:", "script:", ("script is missing",)),

@@ -20,6 +20,7 @@ from airflow_train import (
     TensorFlow,
 )
 from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
+from tests.wheels import Index
 
 #: Says who it is and what it was told. A cluster's workers wait for its servers, which are sent home after them.
 SCRIPT = """
@@ -108,10 +109,18 @@ def test_a_script_that_only_the_run_configuration_names_must_be_there(store_uri:
         Experiment("classes", store_uri).submit(made)
 
 
-def test_packages_of_a_run_configuration_are_refused_where_nothing_is_installed(
-    store_uri: str, project: Path
-) -> None:
-    conda = CondaDependencies.create(pip_packages=["numpy"])
+def test_packages_of_a_run_configuration_are_there(store_uri: str, project: Path, packages: Index) -> None:
+    conda = CondaDependencies.create(pip_packages=["probe"])
+    (project / "train.py").write_text("import probe\nprint(probe.VERSION)\n")
     made = ScriptRunConfig(str(project), run_config=RunConfiguration("train.py", conda_dependencies=conda))
-    with pytest.raises(UnsupportedByTarget, match="pip_packages can't be honoured on the local target"):
+    run = Experiment("classes", store_uri).submit(made)
+    assert run.wait_for_completion()["status"] == "Completed"
+    assert [line.text for line in run.logs(0)] == ["1.0"]
+
+
+def test_what_containers_alone_have_is_refused_where_there_are_none(store_uri: str, project: Path) -> None:
+    made = Estimator(str(project), entry_script="train.py", custom_docker_image="x")
+    with pytest.raises(
+        UnsupportedByTarget, match="custom_docker_image can't be honoured on the local target"
+    ):
         Experiment("classes", store_uri).submit(made)

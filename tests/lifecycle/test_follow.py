@@ -52,3 +52,14 @@ def test_a_file_that_only_looks_like_a_log_is_none(store: RunStore) -> None:
 def test_of_a_progress_bar_the_last_state_is_shown(store: RunStore) -> None:
     write(store, 0, f"{TIMES[0]} 10%\r50%\r100%\r\n")
     assert [line.text for line in Follower(store, "run-a").drain()] == ["100%"]
+
+
+def test_what_builds_the_environment_is_heard_before_the_ranks_and_is_none_of_them(store: RunStore) -> None:
+    follower = Follower(store, "run-a")
+    assert follower.poll() == []
+    store.files.write(layout.build_log("run-a"), f"{TIMES[0]} Resolved\n{TIMES[1]} Inst".encode())
+    assert [(line.speaker, line.text) for line in follower.poll()] == [("build", "Resolved")]
+    store.files.write(layout.build_log("run-a"), f"{TIMES[0]} Resolved\n{TIMES[1]} Installed\n".encode())
+    write(store, 0, f"{TIMES[2]} a\n")
+    assert [(line.speaker, line.text) for line in follower.poll()] == [("build", "Installed"), ("0", "a")]
+    assert [line.text for line in Follower(store, "run-a", rank=0).drain()] == ["a"]

@@ -1,11 +1,14 @@
-"""A way to the Docker engine that can be cut and mended, so that an engine goes away for some only."""
+"""Ways to the Docker engine: by a socket that can be cut and mended, so that it goes away for some only, and by TCP."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
+import ssl
 import threading
+from collections.abc import Iterator
 
 ENGINE = "/var/run/docker.sock"
 
@@ -46,19 +49,96 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near = listener.accept()[0]
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(ENGINE)
+                far = _engine()
                 self._open |= {near, far}
                 threading.Thread(target=self._serve, args=[near, far], daemon=True).start()
 
     def _serve(self, near: socket.socket, far: socket.socket) -> None:
-        back = threading.Thread(target=_pass, args=[far, near], daemon=True)
-        back.start()
-        _pass(near, far)
-        back.join()
-        for one in (near, far):
-            self._open.discard(one)
-            one.close()
+        _join(near, far)
+        self._open -= {near, far}
+
+
+@contextlib.contextmanager
+def by_tcp(tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A port of this machine behind which the engine answers, with certificates if a context is given."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_answer, args=[listener, tls], daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _answer(listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            near = listener.accept()[0]
+            threading.Thread(target=_let_in, args=[near, tls], daemon=True).start()
+
+
+def _let_in(near: socket.socket, tls: ssl.SSLContext | None) -> None:
+    if tls is None:
+        _join(near, _engine())
+        return
+    # what is encrypted has two layers, and a blocking socket of the package ssl serves one direction at a time
+    inside, outside = socket.socketpair()
+    threading.Thread(target=_join, args=[outside, _engine()], daemon=True).start()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    _encrypted(near, inside, tls.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
+
+
+def _encrypted(
+    near: socket.socket,
+    inside: socket.socket,
+    tls: ssl.SSLObject,
+    incoming: ssl.MemoryBIO,
+    outgoing: ssl.MemoryBIO,
+) -> None:
+    """Serve one who speaks TLS, both directions in one thread."""
+    with contextlib.suppress(OSError), near, inside:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                near.sendall(outgoing.read())
+                if not (data := near.recv(1 << 16)):
+                    return
+                incoming.write(data)
+            except ssl.SSLError:
+                near.sendall(outgoing.read())
+                return
+        near.sendall(outgoing.read())
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                while data := tls.read(1 << 16):
+                    inside.sendall(data)
+                return
+            for one in select.select([near, inside], [], [])[0]:
+                if not (data := one.recv(1 << 16)):
+                    return
+                if one is near:
+                    incoming.write(data)
+                else:
+                    tls.write(data)
+            near.sendall(outgoing.read())
+
+
+def _engine() -> socket.socket:
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(ENGINE)
+    return far
+
+
+def _join(near: socket.socket, far: socket.socket) -> None:
+    """Pass everything on, both ways, until both are done."""
+    back = threading.Thread(target=_pass, args=[far, near], daemon=True)
+    back.start()
+    _pass(near, far)
+    back.join()
+    near.close()
+    far.close()
 
 
 def _pass(source: socket.socket, target: socket.socket) -> None:

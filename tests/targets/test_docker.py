@@ -6,6 +6,8 @@ import hashlib
 import json
 import signal
 import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +149,6 @@ def test_the_first_process_is_the_supervisor_and_leaves_no_zombie(lab: Lab) -> N
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        (
-            {"environment": {"image": "localhost:9/nobody/has:this"}},
-            "localhost:9/nobody/has:this isn't on the",
-        ),
         (arguments("--user", "nobody-knows"), "has no user 'nobody-knows'; correct the option user"),
         (arguments("--network", "nowhere"), "network nowhere not found"),
         (arguments("--gpus", "all"), "could not select device driver"),
@@ -162,6 +160,15 @@ def test_what_cannot_be_started_is_told_in_one_sentence(lab: Lab, job: dict[str,
 
     assert found["reason"] == "could_not_start"
     assert words in found["message"]
+    assert len(found["message"].splitlines()) == 1
+
+
+def test_a_registry_that_does_not_answer_is_bad_luck(lab: Lab) -> None:
+    found = verdict(lab, "pass", environment={"image": "localhost:9/nobody/has:this"})
+
+    assert found["reason"] == "infrastructure"
+    assert "localhost:9/nobody/has:this isn't on the Docker engine" in found["message"]
+    assert "its registry doesn't answer" in found["message"]
     assert len(found["message"].splitlines()) == 1
 
 
@@ -233,6 +240,45 @@ def test_an_engine_that_is_not_there_is_told_with_the_mend(lab: Lab) -> None:
         lab.start("pass")
 
     assert "DOCKER_HOST" in str(caught.value)
+
+
+def test_an_engine_that_is_too_old_is_told_so(lab: Lab) -> None:
+    class Old(BaseHTTPRequestHandler):
+        """An engine of 2016, as far as it gets."""
+
+        def do_GET(self) -> None:
+            content = json.dumps({"Version": "1.12.6", "ApiVersion": "1.24"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        lab.target = on(host=f"tcp://127.0.0.1:{server.server_port}")
+        spec = lab.spec("pass")
+        lab.submit(spec)
+        found = lab.store.record(spec.run_id).report or {}
+        server.shutdown()
+
+    assert found["reason"] == "could_not_start"
+    assert "is too old: it speaks API 1.24, but 1.40 is needed" in found["error"]
+
+
+def test_an_engine_without_space_is_told_so(lab: Lab) -> None:
+    spec = lab.spec("pass")
+    small = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=64k")
+    docker("volume", "create", *small, plan.volume_name(spec.run_id))
+    lab.submit(spec)
+    found = lab.wait(spec.run_id).record.verdict or {}
+
+    assert found["reason"] == "infrastructure"
+    assert "the Docker engine has no space left" in found["message"]
+    assert lab.marks(spec.run_id) == []
+    assert lab.nothing_left(spec.run_id)
 
 
 def test_options_that_nobody_knows_are_refused() -> None:

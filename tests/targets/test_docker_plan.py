@@ -191,7 +191,11 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
         ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),
         ({"distribution": {"type": "mpi"}}, "distributed_training: mpi can't be honoured"),
         ({"use_docker": False}, "use_docker is false"),
-        ({"environment": {"image": "x", "registry": {"username": "u"}}}, "a registry that needs a login"),
+        ({"environment": {"image": "x", "registry": {"username": "u"}}}, "has a username but no password"),
+        (
+            {"environment": {"image": "x", "registry": {"registry_identity": "i"}}},
+            "registry_identity can't be",
+        ),
     ],
 )
 def test_what_cannot_be_honoured_is_refused(store: RunStore, job: dict[str, Any], said: str) -> None:

@@ -97,13 +97,13 @@ def test_an_interpreter_is_found_from_where_the_run_is_submitted(
 
 
 def test_every_part_of_an_environment_is_refused_by_the_name_it_was_written_with(lab: Lab) -> None:
-    environment = {"name": "e", "image": "i", "docker_arguments": ["-it"], "conda_packages": ["x"]}
+    environment = {"name": "e", "image": "i", "docker_arguments": ["-it"], "apt_packages": ["x"]}
     said = targets.get(LOCAL).check(asdict(Job("ScriptRunConfig", ".", environment=environment)), lab.store)
 
     assert [one.split(" can't")[0] for one in said] == [
         "docker.base_image",
         "arguments of docker",
-        "conda_packages",
+        "apt_packages",
     ]
 
 
@@ -124,7 +124,7 @@ def test_the_environment_of_the_submitter_is_not_written_down(
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        ({"environment": {"pip_packages": ["numpy"]}}, "pip_packages"),
+        ({"environment": {"apt_packages": ["git"]}}, "apt_packages"),
         ({"environment": {"name": "e", "use_docker": True}}, "use_docker: true"),
         ({"command": ["x"], "interpreter_path": "/nowhere/python"}, "/nowhere/python"),
         ({"inputs": [{"name": "a"}]}, "inputs"),

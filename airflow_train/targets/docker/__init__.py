@@ -8,7 +8,7 @@
 | cpu, memory, shm_size, gpu             | yes; out of memory is named with the limit                                 |
 | DockerConfiguration.arguments          | those of `docker run` in `arguments.py`; all others are refused            |
 | several nodes, MPI, packages, inputs   | refused at submit                                                          |
-| registry with a login                  | refused at submit: `docker pull` the image where the engine runs           |
+| registry with a login                  | `image_registry_details`, the target's connection, or `docker login` here  |
 | run store                              | any that keeps: the container never sees it                                |
 | death of whoever submitted             | the container goes on; whoever looks next finds the run                    |
 
@@ -16,11 +16,25 @@
 |---------------------------|-------------------------------------------------------------------------------|
 | `image`                   | image of definitions that name none                                           |
 | `interpreter_path`        | Python of scripts whose definition names none                                 |
-| `host`, `context`         | where the engine is; else DOCKER_HOST, else the current context of the client |
+| `host`                    | where the engine is: `unix://` or `tcp://`                                    |
+| `context`                 | a context of the docker command instead                                       |
+| `connection`              | an Airflow connection of type docker: engine, login at a registry, or both    |
 | `tls_ca`, `_cert`, `_key` | files that the engine and this machine know each other by                     |
+| `tls_hostname`            | name on the engine's certificate, where that isn't its address                |
+| `tls_verify`              | false trusts any certificate                                                  |
 | `user`, `network`         | as `docker run` takes them; `read_only` is true or false                      |
 | `volumes`, `cap_add`      | lists of them                                                                 |
 | `arguments`               | further arguments of `docker run`, for every container                        |
+
+Without `host`, `context` and an engine's connection, DOCKER_HOST, DOCKER_CONTEXT and the current context of the docker
+command count, in this order, with their certificates; else the socket of this machine. A connection is as the provider
+apache-airflow-providers-docker has it: host, login and password are a registry's. What DockerOperator has as arguments
+are its extras: `docker_url` (the engine), `tls_ca_cert`, `tls_client_cert`, `tls_client_key`, `tls_hostname`,
+`tls_verify`. A host of `tcp://` or `unix://` is the engine; then the extra `registry` says where the login belongs.
+
+The image is pulled by the engine, with the login of the definition, the connection, or the docker command's
+config.json on this machine (`auths`, `credHelpers`, `credsStore`): the first that belongs to the image's registry.
+Logins are resolved when a run is started, sent to the engine with the pull, and kept nowhere.
 
 A container has no capabilities and can't gain privileges unless `arguments` ask for them. Its variables are those of
 its image and of the definition; nothing of the submitter's environment gets there.

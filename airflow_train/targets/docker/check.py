@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import arguments, plan
-from airflow_train.targets.docker.connection import CONNECTION
+from airflow_train.targets.docker.place import CONNECTION
 
 #: option of the target → the argument of `docker run` that it stands for, once or for each of a list
 _AS_ARGUMENT = {
@@ -59,15 +59,20 @@ def problems_of(
         problems.append(
             f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
         )
-    registry = environment.get("registry") or {}
-    if any(registry.get(part) for part in ("username", "password", "registry_identity")):
-        problems.append(
-            "a registry that needs a login can't be honoured on the docker target; `docker login` where the engine "
-            "runs, pull the image there, and leave the login out."
-        )
+    problems += _registry_problems(environment.get("registry") or {})
     if store.files.uri.startswith("memory://"):
         problems.append("the run store is in this process's memory; set [train] store to a path.")
     return problems
+
+
+def _registry_problems(registry: Mapping[str, Any]) -> list[str]:
+    if registry.get("registry_identity"):
+        mend = "give username and password, or leave it to a credential helper of the docker command."
+        return [f"image_registry_details: registry_identity can't be honoured on the docker target; {mend}"]
+    if bool(registry.get("username")) != bool(registry.get("password")):
+        given, lacks = ("username", "password") if registry.get("username") else ("password", "username")
+        return [f"image_registry_details has a {given} but no {lacks}; give both, or leave both out."]
+    return []
 
 
 def wanted(job: Mapping[str, Any], options: Mapping[str, Any]) -> arguments.Wanted:

@@ -95,7 +95,7 @@ def _finish(
         report_failure(record.run_id, store, error, reason)
         return
     if secrets:
-        found = engine.image(made.image, made.platform, lambda _: None)
+        found = image.fetched(engine, made.image, made.platform)
         content = protocol.packed(dict(secrets), {})
         word = archive.single(protocol.HANDED_FILE, content, 0o400, image.owner(engine, made, found))
         engine.put(name, plan.HANDED.rpartition("/")[0], word)

@@ -1,4 +1,4 @@
-"""Where an engine is, and the connections to it."""
+"""The connections to an engine."""
 
 from __future__ import annotations
 
@@ -6,22 +6,33 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
-from airflow_train.targets.docker.errors import sentences
+from airflow_train.exceptions import ConfigurationError
+from airflow_train.targets.docker import place
+from airflow_train.targets.docker.errors import TooOld, sentences
 
-#: Options of a target that say where the engine is.
-CONNECTION = ("host", "context", "tls_ca", "tls_cert", "tls_key")
 #: The oldest API that has all we ask for; Docker 20.10 speaks 1.41.
 OLDEST = (1, 40)
 #: Seconds without an answer after which an engine doesn't answer.
 PATIENCE = 60
-_DEFAULT = "unix:///var/run/docker.sock"
+#: Seconds after which a client is made anew, as certificates and connections change.
+_LIFE = 600.0
+#: What of the environment says where the engine is.
+_VARIABLES = (
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_TLS",
+)
 
-#: (process, engine) → its client, which any thread may use.
-_clients: dict[tuple[Any, ...], Any] = {}
+#: (process, engine, patience) → its client, which any thread may use, and when it was made.
+_clients: dict[tuple[Any, ...], tuple[Any, float]] = {}
 _lock = threading.Lock()
 
 
@@ -29,76 +40,75 @@ class Connection:
     """The way to one engine; holds no socket itself, so that it may be used after a fork and from any thread."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = {name: options[name] for name in CONNECTION if options.get(name)}
-        self.key = json.dumps(self._options, sort_keys=True)
+        self._options = {
+            name: options[name] for name in place.CONNECTION if options.get(name) not in (None, "")
+        }
+        self._found: place.Place | None = None
+
+    @property
+    def key(self) -> str:
+        """What tells it from other engines, in this process."""
+        return json.dumps([self._options, [os.environ.get(name) for name in _VARIABLES]], sort_keys=True)
+
+    @property
+    def place(self) -> place.Place:
+        """Where it is.
+
+        :raises ConfigurationError: as `place.find`.
+        """
+        self._found = self._found or place.find(self._options)
+        return self._found
 
     @property
     def where(self) -> str:
         """Its address, for people."""
-        if "context" in self._options:
-            return f"context {self._options['context']}"
-        return str(self._options.get("host") or os.environ.get("DOCKER_HOST") or _DEFAULT)
+        return self.place.name
 
     def client(self, timeout: int = PATIENCE, *, fresh: bool = False) -> Any:
         """A `docker.APIClient`: this process's, or a fresh one, which is the caller's to close.
 
         :raises EngineUnreachable: nobody answers.
+        :raises ConfigurationError: the engine is too old, or what leads to it is wrong.
         """
-        key = (os.getpid(), self.key, self.where, timeout)
+        key = (os.getpid(), self.key, timeout)
         if fresh:
             with sentences("connecting", self.where):
                 return self._connect(timeout)
         with _lock:
-            if key not in _clients:
+            client, made = _clients.get(key, (None, 0.0))
+            if client is None or time.monotonic() - made > _LIFE:
                 with sentences("connecting", self.where):
-                    _clients[key] = self._connect(timeout)
-            return _clients[key]
+                    client = self._connect(timeout)
+                _clients[key] = client, time.monotonic()
+            return client
 
     def _connect(self, timeout: int) -> Any:
         import docker
+        import docker.errors
 
-        host, tls = self._options.get("host") or os.environ.get("DOCKER_HOST"), self._tls()
-        if not host:
-            host, tls = self._of_context(tls)
-        host = str(host or _DEFAULT)
-        if tls is not None:
-            host = host.replace("tcp://", "https://", 1)
-        if host.startswith("unix://"):
-            _knock(host.removeprefix("unix://"))
-        client = docker.APIClient(base_url=host, tls=tls or False, timeout=timeout, version="auto")
-        spoken = tuple(int(part) for part in client.api_version.split("."))
-        if spoken < OLDEST:
-            raise InfrastructureFailure(
-                f"the Docker engine at {self.where} speaks API {client.api_version}, but "
-                f"{'.'.join(map(str, OLDEST))} is needed (Docker 19.03); upgrade it."
-            )
-        return client
-
-    def _tls(self) -> Any:
-        from docker.tls import TLSConfig
-
-        named = {name: self._options.get(name) for name in ("tls_ca", "tls_cert", "tls_key")}
-        if not any(named.values()):
-            folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
-            if self._options.get("host") or not os.environ.get("DOCKER_TLS_VERIFY"):
-                return None
-            named = {
-                name: os.path.join(folder, f"{stem}.pem")
-                for name, stem in (("tls_ca", "ca"), ("tls_cert", "cert"), ("tls_key", "key"))
-            }
-        pair = (named["tls_cert"], named["tls_key"]) if named["tls_cert"] and named["tls_key"] else None
-        return TLSConfig(client_cert=pair, ca_cert=named["tls_ca"], verify=bool(named["tls_ca"]) or None)
-
-    def _of_context(self, tls: Any) -> tuple[str | None, Any]:
-        from docker.context import ContextAPI
-
-        name = self._options.get("context")
-        context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-        if context is None:
+        found = self.place
+        if found.host.startswith("unix://"):
+            _knock(found.host.removeprefix("unix://"))
+        oldest = ".".join(map(str, OLDEST))
+        # a version that is named keeps the package from asking before certificates are in place
+        try:
+            client: Any = docker.APIClient(base_url=found.host, timeout=timeout, version=oldest)
+        except (docker.errors.InvalidConfigFile, ValueError) as error:
             raise ConfigurationError(
-                f"there is no Docker context {name!r} on this machine; `docker context ls` shows those that are."
+                f"the logins in {place.docker_folder() / 'config.json'} can't be read ({error}); correct them, or "
+                "`docker login` again."
+            ) from error
+        if found.tls is not None:
+            _secure(client, found.host, found.tls)
+        spoken = str(client.version(api_version=False).get("ApiVersion"))
+        if tuple(int(part) for part in spoken.split(".")) < OLDEST:
+            client.close()
+            raise TooOld(
+                f"the Docker engine at {self.where} is too old: it speaks API {spoken}, but {oldest} is needed "
+                "(Docker 19.03); upgrade it, or name another."
             )
-        return context.Host, tls or context.TLSConfig
+        client._version = spoken  # noqa: SLF001 - what version="auto" does, had it asked
+        return client
 
     def version(self) -> dict[str, Any]:
         """What the engine says of itself."""
@@ -106,6 +116,22 @@ class Connection:
         with sentences("asking for its version", self.where):
             found: dict[str, Any] = client.version()
             return found
+
+
+def _secure(client: Any, host: str, tls: place.Tls) -> None:
+    """Give a client its certificates and tell it whom to trust."""
+    from urllib.request import getproxies, proxy_bypass
+
+    client.verify = tls.verify and (tls.ca or True)
+    client.cert = (tls.cert, tls.key) if tls.cert else None
+    if tls.ca or not tls.verify:
+        # REQUESTS_CA_BUNDLE, where it is set, would win over the CA that is named here
+        client.proxies = {} if proxy_bypass(str(urlsplit(host).hostname)) else getproxies()
+        client.trust_env = False
+    if tls.hostname and tls.verify:
+        adapter = type(client.get_adapter(host))()
+        adapter.init_poolmanager(10, 10, assert_hostname=tls.hostname)
+        client.mount("https://", adapter)
 
 
 def _knock(path: str) -> None:

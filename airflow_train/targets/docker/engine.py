@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -18,60 +18,39 @@ class Engine(Connection):
 
     # ------------------------------------------------------------------ images
 
-    def image(self, name: str, platform: str | None, say: Callable[[str], object]) -> dict[str, Any]:
-        """What the engine knows of an image, which is pulled where it is missing.
-
-        :param say: told when a pull begins.
-        :raises Refusal: it can't be had, or is made for other processors.
-        """
-        client = self.client()
+    def find_image(self, name: str) -> dict[str, Any] | None:
+        """What the engine knows of an image; None when it has none of that name."""
         try:
             with sentences(f"looking for the image {name}", self.where):
-                found: dict[str, Any] = client.inspect_image(name)
+                found: dict[str, Any] = self.client().inspect_image(name)
+                return found
         except Gone:
-            say(f"pulling {name}")
-            self._pull(name, platform)
-            with sentences(f"looking for the image {name}", self.where):
-                found = client.inspect_image(name)
-        engine = self.version()
-        if platform is None and found.get("Architecture") not in (engine.get("Arch"), None, ""):
-            raise Refusal(
-                f"the image {name} is made for {found['Architecture']} but the Docker engine at {self.where} is "
-                f"{engine.get('Arch')}; use an image for {engine.get('Arch')}, or name the platform to emulate it"
-            )
-        return found
+            return None
 
     def has_image(self, name: str) -> bool:
         """Is it there?"""
-        try:
-            with sentences(f"looking for the image {name}", self.where):
-                self.client().inspect_image(name)
-                return True
-        except Gone:
-            return False
+        return self.find_image(name) is not None
 
-    def _pull(self, name: str, platform: str | None) -> None:
+    def pull(self, name: str, platform: str | None, login: Mapping[str, Any]) -> None:
+        """Have the engine fetch an image from its registry.
+
+        :param login: as `login.choose` gives it; empty for nobody.
+        :raises InfrastructureFailure: with what the engine says.
+        """
         repository, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "latest")
         repository, tag = (name, "") if "@" in name else (repository, tag)
-        try:
-            with sentences(f"pulling the image {name}", self.where):
-                for line in self.client(600).pull(
-                    repository, tag=tag or None, platform=platform, stream=True, decode=True
-                ):
-                    if "error" in line:
-                        raise InfrastructureFailure(str(line["error"]))
-        except InfrastructureFailure as error:
-            said = str(error)
-            login = any(word in said for word in ("denied", "unauthorized", "authentication"))
-            mend = (
-                "`docker login` where the engine runs and pull it there"
-                if login
-                else "correct custom_docker_image, or load the image into the engine"
+        with sentences(f"pulling the image {name}", self.where):
+            lines = self.client(600).pull(
+                repository,
+                tag=tag or None,
+                platform=platform,
+                auth_config=dict(login),
+                stream=True,
+                decode=True,
             )
-            raise Refusal(
-                f"the image {name} isn't on the Docker engine at {self.where} and can't be pulled "
-                f"({said.rstrip('.')}); {mend}"
-            ) from error
+            for line in lines:
+                if "error" in line:
+                    raise InfrastructureFailure(str(line["error"]))
 
     # ------------------------------------------------------------------ containers
 

@@ -14,9 +14,19 @@ NO_PACKAGE = (
     "pip install 'airflow-train[docker]'."
 )
 
+#: What says something in a nested error.
+_TELLING = re.compile(
+    r"(?:Connection refused|No such file or directory|timed out|[\w ]*not known|EOF[\w ]*|closed connection[\w ]*|"
+    r"certificate [\w ,:'.]*)"
+)
+
 
 class EngineUnreachable(InfrastructureFailure):
     """The engine doesn't answer: what it runs is unknown."""
+
+
+class TooOld(ConfigurationError):
+    """The engine lacks what we ask engines for."""
 
 
 class Gone(InfrastructureFailure):
@@ -63,19 +73,18 @@ def unreachable(where: str, error: object) -> str:
     if "certificate" in text or "SSL" in text:
         return (
             f"the Docker engine at {where} and this machine don't trust each other's certificates "
-            f"({_last_words(text)}); correct tls_ca, tls_cert and tls_key of the compute target."
+            f"({_last_words(text)}); correct tls_ca, tls_cert and tls_key of the compute target, or tls_hostname where "
+            "the engine is addressed by another name than its certificate bears."
         )
-    return (
-        f"no Docker engine answers at {where} ({_last_words(text)}); start it, or name another by DOCKER_HOST or "
-        "the option host of the compute target."
-    )
+    mend = "start it, or name another by DOCKER_HOST or the option host of the compute target."
+    if where.startswith("tcp://") and ("closed connection" in text or "HTTPS server" in text):
+        mend = "if it wants certificates, give the compute target tls_ca, tls_cert and tls_key."
+    return f"no Docker engine answers at {where} ({_last_words(text)}); {mend}"
 
 
 def _last_words(text: str) -> str:
     """The part of a nested error that says something."""
-    found = re.findall(
-        r"(?:Connection refused|No such file or directory|timed out|[\w ]*not known|EOF[\w ]*)", text
-    )
+    found = _TELLING.findall(text)
     return (
         found[-1].strip().lower()
         if found

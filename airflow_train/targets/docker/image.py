@@ -1,16 +1,84 @@
-"""What has to be known of an image before its container can start: its Python, and whose files they shall be."""
+"""An image before its container can start: pulled where it is missing, its Python, and whose files they shall be."""
 
 from __future__ import annotations
 
+import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from airflow_train.targets.docker import plan
+from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
+from airflow_train.targets.docker import login, plan
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import Gone, Refusal
+from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+#: What registries and engines say of a login that isn't good enough.
+_LOGIN = re.compile(r"denied|unauthorized|authentication|no basic auth|incorrect username", re.IGNORECASE)
+#: What the public registry says, which doesn't tell one from the other.
+_EITHER = "does not exist or may require"
+#: What they say of an image that there isn't.
+_MISSING = re.compile(
+    r"not found|manifest unknown|no matching manifest|does not exist|invalid reference", re.IGNORECASE
+)
+
+
+def fetched(
+    engine: Engine,
+    name: str,
+    platform: str | None,
+    logins: tuple[login.Login, ...] = (),
+    say: Callable[[str], object] = lambda _: None,
+) -> dict[str, Any]:
+    """What the engine knows of an image, which is pulled where it is missing.
+
+    :param logins: for the registry, the best first.
+    :param say: told when a pull begins.
+    :raises Refusal: it can't be had, or is made for other processors.
+    """
+    found = engine.find_image(name)
+    if found is None:
+        say(f"pulling {name}")
+        _pull(engine, name, platform, logins)
+        found = engine.find_image(name)
+        if found is None:
+            raise Refusal(f"the image {name} was removed as soon as it was pulled", "infrastructure")
+    arch = engine.version().get("Arch")
+    if platform is None and found.get("Architecture") not in (arch, None, ""):
+        raise Refusal(
+            f"the image {name} is made for {found['Architecture']} but the Docker engine at {engine.where} is "
+            f"{arch}; use an image for {arch}, or name the platform to emulate it"
+        )
+    return found
+
+
+def _pull(engine: Engine, name: str, platform: str | None, logins: tuple[login.Login, ...]) -> None:
+    try:
+        who, source = login.choose(engine.client(), name, logins)
+    except ConfigurationError as error:
+        raise Refusal(f"the image {name} can't be pulled: {str(error).rstrip('.')}") from error
+    try:
+        engine.pull(name, platform, who)
+    except EngineUnreachable:
+        raise
+    except InfrastructureFailure as error:
+        said = str(error).rstrip(".")
+        begin = f"the image {name} isn't on the Docker engine at {engine.where} and can't be pulled"
+        if "no space left" in said:
+            raise
+        if not source and _EITHER in said:
+            mend = "correct custom_docker_image, or give a login by image_registry_details"
+            raise Refusal(f"{begin} ({said}); {mend}") from error
+        if _LOGIN.search(said):
+            mend = f"correct the login of {source}" if source else "give a login by image_registry_details"
+            whose = f"the registry refuses the login of {source}" if source else "the registry wants a login"
+            raise Refusal(f"{begin}: {whose} ({said}); {mend}, or correct the image's name") from error
+        if _MISSING.search(said):
+            mend = "correct custom_docker_image, or load the image into the engine"
+            raise Refusal(f"{begin} ({said}); {mend}") from error
+        raise Refusal(f"{begin}, as its registry doesn't answer ({said})", "infrastructure") from error
 
 
 def python(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> str:

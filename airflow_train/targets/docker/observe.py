@@ -33,7 +33,7 @@ _lock = threading.Lock()
 
 def watch(engine: Engine) -> Watch:
     """The watch of this process over an engine."""
-    key = os.getpid(), engine.key + engine.where
+    key = os.getpid(), engine.key
     with _lock:
         found = _watches.get(key)
         if found is None or not found.lives:

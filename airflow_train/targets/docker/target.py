@@ -13,9 +13,20 @@ from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import Kept, Leftover, Observation
-from airflow_train.targets.docker import archive, attend, check, collect, image, leftovers, observe, plan
+from airflow_train.targets.docker import (
+    archive,
+    attend,
+    check,
+    collect,
+    image,
+    leftovers,
+    login,
+    observe,
+    place,
+    plan,
+)
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, Refusal
+from airflow_train.targets.docker.errors import EngineUnreachable, Refusal, TooOld
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -46,7 +57,12 @@ class DockerTarget:
     # ------------------------------------------------------------------ before anything runs
 
     def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
-        """Everything that containers can't honour, one sentence each."""
+        """Everything that containers can't honour, one sentence each.
+
+        :raises ConfigurationError: nothing can lead to the engine.
+        """
+        if not self.options.get("connection"):
+            place.find(self.options)  # whether files and contexts are there
         return check.problems_of(job, self.name, self.options, store)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
@@ -66,6 +82,8 @@ class DockerTarget:
             self._submit(spec, store, secrets or {})
         except EngineUnreachable:
             raise
+        except TooOld as error:
+            self._refuse(spec.run_id, store, str(error), "could_not_start")
         except Refusal as refusal:
             self._refuse(spec.run_id, store, str(refusal), refusal.reason)
         except InfrastructureFailure as error:
@@ -79,7 +97,10 @@ class DockerTarget:
         def say(reason: str) -> None:
             store.add_event(run_id, "pull", reason, "target")
 
-        found = self._engine.image(made.image, made.platform, say)
+        variables, logins = login.of_run(spec.job, secrets)
+        kept = self._engine.place.login
+        logins = (*logins, kept) if kept else logins
+        found = image.fetched(self._engine, made.image, made.platform, logins, say)
         if not self._engine.create(made) and self._claimed_soon(run_id, store):
             return
         python = image.python(self._engine, made, found)
@@ -88,7 +109,9 @@ class DockerTarget:
             self._engine.remove(made.container)
             self._engine.create(made)
         owner = image.owner(self._engine, made, found)
-        self._engine.put(made.container, plan.ROOT, iter(archive.Archive(spec, made, store, owner, secrets)))
+        self._engine.put(
+            made.container, plan.ROOT, iter(archive.Archive(spec, made, store, owner, variables))
+        )
         claim = {"container": made.container, "host": self._engine.where, "at": protocol.timestamp()}
         if store.take_claim(run_id, claim):
             self._start(run_id, store)
@@ -183,7 +206,8 @@ class DockerTarget:
     def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
         """Bring home what the ended container left."""
         if "container" in (record.claim or {}):
-            collect.collect(record, self.plan(record.spec, store), self._engine, store, secrets)
+            variables = None if secrets is None else login.of_run(record.spec.job, secrets)[0]
+            collect.collect(record, self.plan(record.spec, store), self._engine, store, variables)
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
         """Remove container and volume; where the engine is away, `airflow-train cleanup` finds them later."""

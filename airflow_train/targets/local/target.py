@@ -6,9 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from airflow_train.environments import shelf
+from airflow_train.environments.virtualenv import Virtualenv
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
@@ -17,7 +20,7 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle, launch, mpi
 from airflow_train.targets.base import Kept, Leftover, Observation
-from airflow_train.targets.local import engine, notebook, plan
+from airflow_train.targets.local import engine, environment, plan
 from airflow_train.targets.local import observe as local_observe
 
 _OPTIONS = ("interpreter_path",)
@@ -33,7 +36,6 @@ _NOT_HERE = {
 
 #: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
 _ASKED = {
-    "conda_channels": "conda channels",
     "image": "custom_docker_image",
     "dockerfile": "docker.base_dockerfile",
     "registry": "image_registry_details",
@@ -72,21 +74,27 @@ class LocalTarget:
                 *(words for part, words in _NOT_HERE.items() if job[part]),
             )
         ]
-        if _wants_mpi(job) and mpi.find(self._interpreter(job)) is None:
-            problems.append(mpi.missing(self._interpreter(job)))
         if store.files.local_root is None:
             problems.append(
                 f"the run store {store.uri} is not a folder of this machine, where the local target writes; "
                 "set [train] store to a path."
             )
-        interpreter = self._interpreter(job)
-        if (job["command"] is None or job["interpreter_path"]) and shutil.which(interpreter) is None:
+        interpreter, built = self._interpreter(job), self._environment(job)
+        needed = job["command"] is None or job["interpreter_path"] or built is not None
+        if needed and shutil.which(interpreter) is None:
             problems.append(
                 f"interpreter_path {interpreter!r} is no program on this machine; correct it or leave it out."
             )
-        elif launch.is_notebook(job):
-            problems += notebook.check(job, interpreter)
+        elif built is None:
+            problems += environment.missing(job, interpreter)
+        else:
+            problems += (
+                built.problems() if built.find() is None else environment.missing(job, built.interpreter)
+            )
         return problems
+
+    def _environment(self, job: Mapping[str, Any]) -> Virtualenv | None:
+        return environment.wanted(job, self._interpreter(job))
 
     def _interpreter(self, job: Mapping[str, Any]) -> str:
         named = job["interpreter_path"] or self.options.get("interpreter_path") or sys.executable
@@ -95,24 +103,27 @@ class LocalTarget:
     def plan(self, spec: RunSpec, store: RunStore) -> plan.LocalPlan:
         """Supervisor and launch file of the run."""
         archive, script = bundle.names()
-        interpreter = self._interpreter(spec.job)
-        found = shutil.which(interpreter)
-        return plan.build(
-            spec,
-            launch.Places(
-                run_folder=self._path(store, layout.run(spec.run_id)),
-                snapshot={
-                    "manifest": self._path(store, layout.snapshot(spec.snapshot["id"])),
-                    "blobs": self._path(store, layout.BLOBS),
-                },
-                runtime=self._path(store, archive),
-                script=self._path(store, script),
-                python=sys.executable,
-                interpreter=os.path.abspath(found) if found else interpreter,
-                models=self._path(store, layout.models()),
-                mpirun=mpi.find(interpreter) if _wants_mpi(spec.job) else None,
-            ),
+        built = self._environment(spec.job)
+        found = shutil.which(self._interpreter(spec.job))
+        interpreter = os.path.abspath(found) if found else self._interpreter(spec.job)
+        if built is not None:
+            interpreter = built.interpreter
+        places = launch.Places(
+            run_folder=self._path(store, layout.run(spec.run_id)),
+            snapshot={
+                "manifest": self._path(store, layout.snapshot(spec.snapshot["id"])),
+                "blobs": self._path(store, layout.BLOBS),
+            },
+            runtime=self._path(store, archive),
+            script=self._path(store, script),
+            python=sys.executable,
+            interpreter=interpreter,
+            models=self._path(store, layout.models()),
+            mpirun=mpi.find(interpreter) if environment.wants_mpi(spec.job) else None,
         )
+        if built is not None:
+            places = replace(places, build=environment.part(built, store, places))
+        return plan.build(spec, places)
 
     @staticmethod
     def _path(store: RunStore, name: str) -> str:
@@ -177,14 +188,22 @@ class LocalTarget:
         del leftover
 
     def kept(self, store: RunStore) -> list[Kept]:
-        """None: nothing is built here."""
+        """Virtual environments of this machine, and what killed builders left of some."""
         del store
-        return []
+        return [
+            Kept(
+                key=one.key,
+                what=f"{'environment' if one.whole else 'rest of the environment'} {one.path}",
+                bytes=one.bytes,
+                idle=one.idle,
+                in_use=one.in_use,
+            )
+            for one in shelf.shelved(environment.folder())
+        ]
 
     def forget(self, kept: Kept) -> bool:
-        """There is nothing to remove."""
-        del kept
-        return True
+        """Remove a virtual environment, unless a run holds it."""
+        return shelf.forget(environment.folder(), kept.key)
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, can process trees be seen; what becomes of memory limits and MPI?"""
@@ -200,13 +219,10 @@ class LocalTarget:
             ),
             ("memory limits", True, engine.memory_limits()),
             ("mpirun", True, mpi.in_words(interpreter)),
+            *environment.doctor(),
         ]
 
 
-def _wants_mpi(job: Mapping[str, Any]) -> bool:
-    return bool((job["distribution"] or {}).get("type") == "mpi")
-
-
-def _asked(environment: Mapping[str, Any]) -> list[str]:
-    words = _ASKED_BY_NAME if "name" in environment else _ASKED
-    return [words.get(key, key) for key in environment if key != "name"]
+def _asked(asked: Mapping[str, Any]) -> list[str]:
+    words = _ASKED_BY_NAME if "name" in asked else _ASKED
+    return [words.get(key, key) for key in asked if key not in environment.HONOURED]

@@ -1,0 +1,90 @@
+"""What uv and conda say when they fail, in one sentence with the line that tells why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from airflow_train.exceptions import BuildFailed, InfrastructureFailure, RunNotCompleted
+
+#: What the machine or the network is to blame for, not the packages.
+_UNREACHABLE = re.compile(
+    r"Failed to fetch|network was disabled|error sending request|Connection refused|dns error|timed out"
+    r"|Temporary failure in name resolution|CondaHTTPError|Could not resolve host|Download error",
+    re.IGNORECASE,
+)
+#: Answers of an index that stay the same: not found, not allowed.
+_REFUSED = re.compile(r"HTTP status client error \((?!408|425|429)")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+_AN_ERROR = re.compile(r"(?:[\w.]*(?:Error|Exception)|(?:fatal )?error)\b.*:? ", re.IGNORECASE)
+_CONCLUSION = re.compile(r",? (?:and|so)? ?we can conclude that your requirements are unsatisfiable")
+
+
+def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted:
+    """The error of a program that failed.
+
+    :param lines: what it said.
+    :param code: its exit code; negative for a signal.
+    """
+    said = "\n".join(lines)
+    if code < 0:
+        return InfrastructureFailure(
+            f"the environment could not be built: {program} was ended by signal {-code}"
+        )
+    if _FULL.search(said):
+        return InfrastructureFailure(
+            "the environment could not be built: no space is left on this machine; free some, or move "
+            "[train] environments"
+        )
+    if _UNREACHABLE.search(said) and not _REFUSED.search(said):
+        return InfrastructureFailure(
+            f"the environment could not be built: the package index can't be reached ({_reason(lines)})"
+        )
+    return BuildFailed(
+        f"the environment can't be built: {_line(lines) or f'{program} ended with code {code}'}"
+    )
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """Where to, and what came in the way."""
+    causes = [*_marked(lines, "error:"), *_marked(lines, "cause:")]
+    place = next((one for one in causes if one.startswith("Failed to fetch")), "")
+    words = [one for one in (place, *causes[-1:]) if one]
+    return "; ".join(dict.fromkeys(words)) or _line(lines)
+
+
+def _line(lines: Sequence[str]) -> str:
+    """The line that tells why."""
+    errors, causes = _marked(lines, "error:"), _marked(lines, "cause:")
+    if errors:
+        why = [_of_a_package(lines) or (_CONCLUSION.sub("", causes[0]) if causes else "")]
+        hints = [one for one in _marked(lines, "hint:") if re.search(r"\b40[13]\b|Did you mean", one)]
+        return _one_sentence([errors[0], *why, *hints])
+    telling = [one for one in lines if _AN_ERROR.match(one.strip())]
+    return _one_sentence([(telling or [one for one in lines if one.strip()] or [""])[-1].strip()])
+
+
+def _of_a_package(lines: Sequence[str]) -> str:
+    """What a package said that could not be built: its error, else its first words."""
+    for mark in ("[stderr]", "[stdout]"):
+        begin = next((at for at, one in enumerate(lines) if one.strip() == mark), None)
+        if begin is not None:
+            own = [one.strip() for one in _until_next(lines[begin + 1 :])]
+            errors = [one for one in own if _AN_ERROR.match(one)]
+            words = [one for one in own if one and not one.startswith("Traceback")]
+            if found := (errors[-1:] or words[:1]):
+                return found[0].rstrip(".")
+    return ""
+
+
+def _until_next(lines: Sequence[str]) -> list[str]:
+    end = next((at for at, one in enumerate(lines) if one.startswith(("hint:", "error:"))), len(lines))
+    return list(lines[:end])
+
+
+def _marked(lines: Sequence[str], mark: str) -> list[str]:
+    return [one.strip()[len(mark) :].strip() for one in lines if one.strip().startswith(mark)]
+
+
+def _one_sentence(parts: Sequence[str]) -> str:
+    return ": ".join(one.rstrip(". ") for one in parts if one)

@@ -1,0 +1,118 @@
+"""What a job's environment stands for, put in its place: files are read, names looked up, folders hashed.
+
+After it a job says by itself what is to be built, so that whoever plans or submits it needs none of these again.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_train.definitions.docker_section import DockerBuildContext
+from airflow_train.definitions.environment import give
+from airflow_train.definitions.job import Job
+from airflow_train.definitions.packages import conda_file
+from airflow_train.definitions.requirement_lines import read_file
+from airflow_train.definitions.text_file import text_of_file
+from airflow_train.environments import registry
+from airflow_train.environments.recipe import overridden
+from airflow_train.exceptions import DefinitionError
+from airflow_train.store import contexts
+from airflow_train.store.files import Files
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that says by itself what is to be built."""
+
+    job: Mapping[str, Any]
+    #: Folder whose content has to be in the store before anybody builds; its id is in the job.
+    context: Path | None = None
+
+    def kept(self, files: Files) -> Mapping[str, Any]:
+        """The job, with its build context in the store, as it is by now.
+
+        :raises SnapshotError: the folder can't travel.
+        """
+        if self.context is None:
+            return self.job
+        asked = self.job["environment"]
+        taken = contexts.take(files, self.context, asked["dockerfile_path"])
+        return {**self.job, "environment": {**asked, "context": taken}}
+
+
+def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> Prepared:
+    """A job with nothing left in its environment that has to be read; writes nothing.
+
+    :param source: the job's source directory.
+    :param base: folder that a build context is relative to.
+    :raises DefinitionError: a file is wrong, a name isn't registered, or a framework can't be installed.
+    :raises SnapshotError: the folder of a build context can't travel.
+    """
+    whole = _of_registered(dict(job), files)
+    asked = dict(whole["environment"])
+    if named := asked.pop("pip_requirements_file", None):
+        asked["pip_packages"] = [*asked.get("pip_packages", ()), *read_file(source / named)]
+    if named := asked.pop("conda_dependencies_file", None):
+        asked |= _of_conda(conda_file(source / named))
+    context: Path | None = None
+    if said := asked.pop("build_context", None):
+        context = _of_context(asked, DockerBuildContext(**said), base, files)
+    whole["environment"] = asked
+    if chosen := overridden(whole):
+        warnings.warn(
+            f"{', '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} installed as the definition says and "
+            f"not as {whole['framework']} is installed otherwise; nobody has tried them together.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return Prepared(whole, context)
+
+
+def _of_registered(job: dict[str, Any], files: Files) -> dict[str, Any]:
+    """The job with what a registered environment says, in place of its name; variables of a run configuration win."""
+    named = job["environment"].pop("registered", None) if "registered" in job["environment"] else None
+    if named is None:
+        return job
+    environment = registry.find(files, str(named))
+    made = Job.from_dict({**job, "environment": {}})
+    beside = dict(job["environment"])
+    variables = dict(job["environment_variables"])
+    shm_size = job["shm_size"]
+    give(environment, made)
+    if made.environment:
+        made.environment["name"] = f"{environment.name}:{environment.version}"
+    made.environment_variables |= variables
+    made.shm_size = shm_size or made.shm_size
+    made.environment = {**made.environment, **beside}
+    return made.to_dict()
+
+
+def _of_conda(read: Mapping[str, Any]) -> dict[str, Any]:
+    items = read.get("dependencies", [])
+    said = {
+        "conda_packages": [one for one in items if isinstance(one, str)],
+        "pip_packages": [line for one in items if isinstance(one, Mapping) for line in one["pip"]],
+        "conda_channels": list(read.get("channels", ())),
+    }
+    return {name: found for name, found in said.items() if found}
+
+
+def _of_context(asked: dict[str, Any], context: DockerBuildContext, base: Path, files: Files) -> Path | None:
+    """Put a build context's id and Dockerfile into an environment; returns the folder, if it is one."""
+    named = asked["dockerfile_path"] = str(context.dockerfile_path)
+    if context.location_type == "snapshot":
+        asked["context"] = str(context.location)
+        asked["dockerfile"] = contexts.read_text(files, str(context.location), named)
+        return None
+    folder = base / Path(context.location).expanduser()
+    if not folder.is_dir():
+        raise DefinitionError(
+            f"docker.build_context.location is {str(context.location)!r} but there is no folder {folder}; correct it."
+        )
+    asked["dockerfile"] = text_of_file(folder / named, "a Dockerfile")
+    asked["context"] = contexts.identify(files, folder, named)
+    return folder
