@@ -13,14 +13,14 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from airflow_train.exceptions import ConfigurationError, StoreError
 from airflow_train.store import layout
-from airflow_train.store.local import TEMPORARY, LocalBackend
+from airflow_train.store.local import TEMPORARY, LocalBackend, remove_aside
 
 
 class Backend(Protocol):
@@ -38,7 +38,7 @@ class Backend(Protocol):
     def delete_tree(self, folder: str) -> None: ...
     def size(self, name: str) -> int | None: ...
     def copy_in(self, source: Path, name: str, digest: str | None) -> bool: ...
-    def create_from(self, name: str, source: IO[bytes]) -> bool: ...
+    def create_from(self, name: str, pieces: Iterable[bytes]) -> bool: ...
     def copy_out(self, name: str, target: Path) -> None: ...
 
 
@@ -81,12 +81,12 @@ class Files:
 
     def join(self, *names: str) -> str:
         """URI (or absolute path) of a name."""
-        return "/".join((self.uri.rstrip("/"), *(_checked(name) for name in names)))
+        return "/".join((self.uri.rstrip("/"), *(checked(name) for name in names)))
 
     def create(self, name: str, data: bytes) -> bool:
         """Makes a file exclusively: True when this call made it, False when it was there."""
-        with self._sentences("written", name):
-            return self._backend.create(_checked(name), data)
+        with self.sentences("written", name):
+            return self._backend.create(checked(name), data)
 
     def create_json(self, name: str, value: Any) -> bool:
         """`create` of one JSON document."""
@@ -110,8 +110,8 @@ class Files:
 
     def write(self, name: str, data: bytes) -> None:
         """Makes or replaces a file at once: readers see the old content or the new one."""
-        with self._sentences("written", name):
-            self._backend.write(_checked(name), data)
+        with self.sentences("written", name):
+            self._backend.write(checked(name), data)
 
     def write_json(self, name: str, value: Any) -> None:
         """`write` of one JSON document."""
@@ -122,16 +122,16 @@ class Files:
 
         :raises FileNotFoundError: no such name.
         """
-        with self._sentences("read", name, missing=False):
-            return self._backend.read(_checked(name))
+        with self.sentences("read", name, missing=False):
+            return self._backend.read(checked(name))
 
     def read_range(self, name: str, offset: int, length: int | None = None) -> bytes:
         """Content from byte `offset` on, `length` bytes of it or to the end as it is now; empty when there is none.
 
         :raises FileNotFoundError: no such name.
         """
-        with self._sentences("read", name, missing=False):
-            return self._backend.read(_checked(name), offset, length)
+        with self.sentences("read", name, missing=False):
+            return self._backend.read(checked(name), offset, length)
 
     def read_or_none(self, name: str) -> bytes | None:
         """Content of a file, or None when there is none."""
@@ -163,25 +163,25 @@ class Files:
 
     def list(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; empty when there is no such folder."""
-        with self._sentences("listed", folder):
-            return self._backend.names(_checked(folder))
+        with self.sentences("listed", folder):
+            return self._backend.names(checked(folder))
 
     def walk(self, folder: str) -> Iterator[tuple[str, int, float]]:
         """Files at any depth as (name below `folder`, bytes, time of change in seconds), in a stable order."""
-        cut = len(_checked(folder)) + 1 if folder else 0
-        with self._sentences("listed", folder):
+        cut = len(checked(folder)) + 1 if folder else 0
+        with self.sentences("listed", folder):
             for name, size, modified in self._backend.walk(folder):
                 yield name[cut:], size, modified
 
     def exists(self, name: str) -> bool:
         """Whether a file (locally also a folder) of that name is there."""
-        with self._sentences("read", name):
-            return self._backend.exists(_checked(name))
+        with self.sentences("read", name):
+            return self._backend.exists(checked(name))
 
     def delete(self, name: str) -> None:
         """Removes a file; one that is gone is fine."""
-        with self._sentences("removed", name):
-            self._backend.delete(_checked(name))
+        with self.sentences("removed", name):
+            self._backend.delete(checked(name))
 
     def delete_tree(self, folder: str) -> None:
         """Removes a folder with everything in it; one that is gone is fine."""
@@ -189,33 +189,36 @@ class Files:
             raise StoreError(
                 f"{self.uri} is a whole store and is never removed at once; name a folder in it."
             )
-        with self._sentences("removed", folder):
-            self._backend.delete_tree(_checked(folder))
+        with self.sentences("removed", folder):
+            self._backend.delete_tree(checked(folder))
 
-    def create_from(self, name: str, source: IO[bytes]) -> bool:
-        """Makes a file exclusively from a stream, read to its end or not at all; True when this call made it."""
-        with self._sentences("written", name):
-            return self._backend.create_from(_checked(name), source)
+    def create_from(self, name: str, pieces: Iterable[bytes]) -> bool:
+        """Makes a file exclusively of all pieces, or not at all; True when this call made it."""
+        with self.sentences("written", name):
+            return self._backend.create_from(checked(name), pieces)
 
     def make_folder(self, name: str) -> None:
         """Makes a folder where the store knows empty ones."""
         if self.local_root is not None:
-            with self._sentences("made", name):
-                (self.local_root / _checked(name)).mkdir(parents=True, exist_ok=True)
+            with self.sentences("made", name):
+                (self.local_root / checked(name)).mkdir(parents=True, exist_ok=True)
 
     def remove_half_written(self, folder: str) -> None:
         """Removes what killed writers left below a folder; one that lives makes its own again."""
         if self.local_root is None:
             return
-        for place, _, names in os.walk(self.local_root / _checked(folder)):
+        for place, folders, names in os.walk(self.local_root / checked(folder)):
             for name in names:
                 if name.startswith(TEMPORARY):
                     Path(place, name).unlink(missing_ok=True)
+            for name in [name for name in folders if name.startswith(TEMPORARY)]:
+                folders.remove(name)
+                remove_aside(f"{place}/{name}")
 
     def size(self, name: str) -> int | None:
         """Bytes of a file, or None when there is none."""
-        with self._sentences("read", name):
-            return self._backend.size(_checked(name))
+        with self.sentences("read", name):
+            return self._backend.size(checked(name))
 
     def copy_in(self, source: Path, name: str, digest: str | None = None) -> bool:
         """Makes a file exclusively from a local one: True when this call made it.
@@ -223,19 +226,20 @@ class Files:
         :param digest: SHA-256 that the content must have.
         :raises ContentChanged: it hasn't; nothing was made.
         """
-        with self._sentences("written", name):
-            return self._backend.copy_in(source, _checked(name), digest)
+        with self.sentences("written", name):
+            return self._backend.copy_in(source, checked(name), digest)
 
     def copy_out(self, name: str, target: Path) -> None:
         """Copies a file to a local path, which appears whole; makes the folders above it.
 
         :raises FileNotFoundError: no such name.
         """
-        with self._sentences("copied", name, missing=False):
-            self._backend.copy_out(_checked(name), target)
+        with self.sentences("copied", name, missing=False):
+            self._backend.copy_out(checked(name), target)
 
     @contextmanager
-    def _sentences(self, done: str, name: str, *, missing: bool = True) -> Iterator[None]:
+    def sentences(self, done: str, name: str, *, missing: bool = True) -> Iterator[None]:
+        """Inside, errors of the system become ours."""
         try:
             yield
         except FileNotFoundError as error:
@@ -279,7 +283,11 @@ _CAUSES: dict[int, tuple[str, str]] = {
 _FORBIDDEN = frozenset(("", ".", ".."))
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
+    """A name, as it came.
+
+    :raises StoreError: it could mean something outside the store, or something half written.
+    """
     if name and ("\0" in name or not _FORBIDDEN.isdisjoint(name.split("/"))):
         raise StoreError(
             f"{name!r} is no name in a store: names are relative, with single slashes and without '..'."

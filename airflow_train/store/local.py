@@ -10,11 +10,10 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from airflow_train.exceptions import StoreError
 
@@ -23,6 +22,8 @@ TEMPORARY = ".airflow-train-tmp-"
 
 
 _CHUNK = 1 << 20
+#: Pieces that every system writes by one call.
+_MOST_AT_ONCE = 256
 
 
 class ContentChanged(StoreError):
@@ -71,9 +72,11 @@ class LocalBackend:
             return
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.name.startswith(TEMPORARY):
+                continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self.walk(name)
-            elif entry.is_file(follow_symlinks=False) and not entry.name.startswith(TEMPORARY):
+            elif entry.is_file(follow_symlinks=False):
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -105,9 +108,9 @@ class LocalBackend:
         fill = partial(copy, source, digest=digest)
         return not os.path.lexists(target) and _publish(target, fill, exclusive=True)
 
-    def create_from(self, name: str, source: IO[bytes]) -> bool:
+    def create_from(self, name: str, pieces: Iterable[bytes]) -> bool:
         target = self.path(name)
-        return not os.path.lexists(target) and _publish(target, partial(_pour, source), exclusive=True)
+        return not os.path.lexists(target) and _publish(target, partial(_pour, pieces), exclusive=True)
 
     def copy_out(self, name: str, target: Path) -> None:
         source = Path(self.path(name))
@@ -117,6 +120,14 @@ class LocalBackend:
 def replace_file(target: Path, fill: Callable[[int], None]) -> None:
     """Makes or replaces a local file at once; `fill` gets the descriptor of the temporary file."""
     _publish(str(target), fill, exclusive=False)
+
+
+def remove_aside(folder: str) -> None:
+    """Removes a folder of files that are on their way; whoever fills it finds it gone, not half of it."""
+    gone = f"{os.path.dirname(folder)}/{TEMPORARY}{secrets.token_hex(8)}"
+    with suppress(FileNotFoundError):
+        os.rename(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _touch(target: str) -> bool:
@@ -178,9 +189,21 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _pour(source: IO[bytes], descriptor: int) -> None:
-    while chunk := source.read(_CHUNK):
-        _write_all(descriptor, chunk)
+def _pour(pieces: Iterable[bytes], descriptor: int) -> None:
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _CHUNK or len(waiting) == _MOST_AT_ONCE:
+            _write_together(descriptor, waiting, size)
+            waiting, size = [], 0
+    _write_together(descriptor, waiting, size)
+
+
+def _write_together(descriptor: int, pieces: list[bytes], size: int) -> None:
+    if size and (written := os.writev(descriptor, pieces)) < size:
+        _write_all(descriptor, b"".join(pieces)[written:])
 
 
 def copy(source: Path, descriptor: int, digest: str | None = None) -> None:

@@ -16,15 +16,14 @@ import hashlib
 import inspect
 import os
 import secrets
-import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_train.exceptions import ConfigurationError, StoreError
@@ -146,9 +145,9 @@ class RemoteBackend:
                 return self._mine(name, source.stat().st_size, part)
         return True
 
-    def create_from(self, name: str, source: IO[bytes]) -> bool:
+    def create_from(self, name: str, pieces: Iterable[bytes]) -> bool:
         with tempfile.NamedTemporaryFile(prefix=TEMPORARY) as aside:
-            shutil.copyfileobj(source, aside, _CHUNK)
+            aside.writelines(pieces)
             aside.flush()
             return self.copy_in(Path(aside.name), name, None)
 

@@ -5,20 +5,18 @@ Each step can be taken again by anybody after a kill: files are created exclusiv
 
 from __future__ import annotations
 
-import tarfile
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runtime import protocol
-from airflow_train.store import layout
+from airflow_train.store import arriving, layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import archive, image, logs, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import Gone, not_found_in_path
+from airflow_train.targets.docker.stream import Stream
 
 #: Seconds that a supervisor has to collect what a killed one left.
 FINISHING = 3600.0
@@ -46,9 +44,11 @@ def collect(
             _finish(record, made, engine, store, secrets)
         with engine.get(name, plan.RUN_FOLDER) as stream:
             report = _store(stream, run_id, store)
-    except Gone:
+    except (Gone, arriving.Swept) as error:
         if store.files.exists(layout.report(run_id)):
             return  # somebody else has brought it home meanwhile
+        if isinstance(error, arriving.Swept):
+            raise
         raise InfrastructureFailure(
             "what it left on the engine was removed from outside before it was collected"
         ) from None
@@ -128,44 +128,27 @@ def never_began(engine: Engine, made: plan.DockerPlan) -> tuple[str, str]:
     )
 
 
-def _store(stream: IO[bytes], run_id: str, store: RunStore) -> bytes | None:
+def _store(stream: Stream, run_id: str, store: RunStore) -> bytes | None:
     """Keep everything of a tar of the run's folder; returns the report, which is not to be stored before the rest."""
     report = None
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
-        for member in tar:
+    with arriving.at(store.files, layout.run(run_id)) as door:
+        for member in stream.members():
             _, _, name = member.name.partition("/")
             base = name.rpartition("/")[2]
             if not name or base.startswith(protocol.TEMPORARY) or base in _INSIDE:
                 continue
             if member.isdir():
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
-                    store.files.make_folder(f"{layout.run(run_id)}/{name}")
-                continue
-            if member.islnk():
-                _, _, first = member.linkname.partition("/")
-                _store_again(f"{layout.run(run_id)}/{first}", f"{layout.run(run_id)}/{name}", store)
-                continue
-            file = tar.extractfile(member) if member.isreg() else None
-            if file is None:
-                continue
-            if name == _REPORT:
-                report = file.read()
-            elif logs.is_record(name):
-                logs.keep_record(store, run_id, name, file.read())
-            else:
-                store.files.create_from(f"{layout.run(run_id)}/{name}", file)
+                    door.folder(name)
+            elif member.islnk():
+                door.again(member.linkname.partition("/")[2], name)
+            elif member.isreg() and name == _REPORT:
+                report = b"".join(stream.content(member))
+            elif member.isreg() and logs.is_record(name):
+                logs.keep_record(store, run_id, name, b"".join(stream.content(member)))
+            elif member.isreg():
+                door.file(name, member.size, stream.content(member))
     return report
-
-
-def _store_again(first: str, name: str, store: RunStore) -> None:
-    """Keep a second name of a file that has come already."""
-    if store.files.local_root is not None:
-        store.files.copy_in(store.files.local_root / first, name)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy")
-        store.files.copy_out(first, copy)
-        store.files.copy_in(copy, name)
 
 
 def sweep(run_id: str, engine: Engine, store: RunStore) -> None:

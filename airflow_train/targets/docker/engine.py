@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.connection import PATIENCE, Connection
 from airflow_train.targets.docker.errors import Gone, Refusal, Taken, sentences
+from airflow_train.targets.docker.stream import Stream
 
 
 class Engine(Connection):
@@ -176,7 +176,7 @@ class Engine(Connection):
     def _place(client: Any, name: str) -> str:
         return str(client._url("/containers/{0}/archive", name))  # noqa: SLF001 - the package has no call for HEAD
 
-    def get(self, name: str, path: str) -> IO[bytes]:
+    def get(self, name: str, path: str) -> Stream:
         """What lies at a path of a container, as a stream of a tar; to be closed.
 
         :raises Gone: there is no such container or path.
@@ -186,12 +186,14 @@ class Engine(Connection):
             answer = client.get(
                 self._place(client, name),
                 params={"path": path},
-                headers={"Accept-Encoding": "identity"},  # or the engine compresses, ten times slower than it reads
+                headers={
+                    "Accept-Encoding": "identity"
+                },  # or the engine compresses, ten times slower than it reads
                 stream=True,
                 timeout=PATIENCE,
             )
             client._raise_for_status(answer)  # noqa: SLF001 - its own call gives no way to close this
-        return io.BufferedReader(_Chunks(answer, self.where), 1 << 18)
+        return Stream(answer, self.where)
 
     # ------------------------------------------------------------------ all of ours
 
@@ -220,29 +222,6 @@ class Engine(Connection):
             yield stream
         finally:
             client.close()
-
-
-class _Chunks(io.RawIOBase):
-    """Chunks of an answer as a file."""
-
-    def __init__(self, answer: Any, where: str) -> None:
-        self._answer, self._where, self._rest = answer, where, b""
-        self._chunks: Iterator[bytes] = answer.iter_content(1 << 18)
-
-    def close(self) -> None:
-        self._answer.close()
-        super().close()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            with sentences("copying from a container", self._where):
-                self._rest = next(self._chunks, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
 
 
 def _api_error() -> type[Any]:

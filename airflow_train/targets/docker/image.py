@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -123,10 +122,9 @@ def owner(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> tu
 
 def _table(engine: Engine, container: str, path: str) -> Iterator[list[str]]:
     try:
-        with engine.get(container, path) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            for member in tar:
-                file = tar.extractfile(member)
-                for line in file.read().decode("utf-8", "replace").splitlines() if file is not None else []:
+        with engine.get(container, path) as stream:
+            for member in stream.members():
+                for line in b"".join(stream.content(member)).decode("utf-8", "replace").splitlines():
                     yield line.split(":")
     except Gone:
         return

@@ -7,7 +7,6 @@ outbox only after that. So any number of processes may look, and each may die at
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Iterator
 
 from airflow_train.runtime import protocol
@@ -53,15 +52,11 @@ class Puller:
 
     def _fetch(self) -> Iterator[tuple[int, bytes]]:
         """Segments of the outbox in their order."""
-        with (
-            self._engine.get(self._container, plan.OUTBOX) as stream,
-            tarfile.open(fileobj=stream, mode="r|") as tar,
-        ):
-            for member in tar:
+        with self._engine.get(self._container, plan.OUTBOX) as stream:
+            for member in stream.members():
                 name = member.name.rpartition("/")[2]
-                file = tar.extractfile(member) if name.isdecimal() else None
-                if file is not None:
-                    yield int(name), file.read()
+                if name.isdecimal():
+                    yield int(name), b"".join(stream.content(member))
 
     def _keep(self, store: RunStore, number: int, content: bytes) -> None:
         """Records first: a segment that is stored is never looked at again."""
