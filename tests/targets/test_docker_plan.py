@@ -185,7 +185,6 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
     ("job", "said"),
     [
         ({"inputs": ["x"]}, "inputs can't be honoured on the docker target"),
-        ({"resume_from": "x"}, "resume_from can't be honoured"),
         ({"environment": {"pip_packages": ["x"]}}, "pip_packages can't be honoured"),
         ({"environment": {"dockerfile": "FROM x"}}, "docker.base_dockerfile can't be honoured"),
         ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),

@@ -9,6 +9,7 @@
 | DockerConfiguration.arguments          | those of `docker run` in `arguments.py`; all others are refused            |
 | several nodes, MPI, packages, inputs   | refused at submit                                                          |
 | registry with a login                  | `image_registry_details`, the target's connection, or `docker login` here  |
+| resume_from, outputs of an attempt before | yes: copies come with the code                                          |
 | run store                              | any that keeps: the container never sees it                                |
 | death of whoever submitted             | the container goes on; whoever looks next finds the run                    |
 

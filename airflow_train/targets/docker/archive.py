@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from airflow_train.runs.spec import RunSpec
@@ -17,7 +17,7 @@ from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
-from airflow_train.targets.docker import plan
+from airflow_train.targets.docker import earlier, plan
 from airflow_train.targets.docker.errors import Refusal
 
 #: Pieces of the tar are sent when they are this large; bytes.
@@ -63,7 +63,7 @@ class Archive:
         self._pending = _Pending()
 
     def __iter__(self) -> Iterator[bytes]:
-        """:raises Refusal: a stored file is damaged."""
+        """:raises Refusal: a stored file is damaged, or a checkpoint isn't there any more."""
         with tarfile.open(fileobj=self._pending, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for _ in self._write(tar):
                 if self._pending.size >= _SEND:
@@ -92,6 +92,29 @@ class Archive:
             self._file(tar, _below(plan.HANDED), content, 0o400)
         self._folder(tar, _below(plan.CODE))
         yield from self._code(tar)
+        for one in self._plan.earlier:
+            yield from self._earlier(tar, one["source"], _below(one["target"]))
+
+    def _earlier(self, tar: tarfile.TarFile, source: str, target: str) -> Iterator[None]:
+        """Files of an earlier run, to be read only."""
+        try:
+            for entry in earlier.entries(self._store, source):
+                name = f"{target}/{entry.name}" if entry.name else target
+                if entry.link is not None:
+                    info = self._info(name, tarfile.SYMTYPE, 0o777)
+                    info.linkname = entry.link
+                    tar.addfile(info)
+                elif entry.read is None:
+                    self._folder(tar, name)
+                else:
+                    with entry.read() as read:
+                        size, _ = yield from self._pieces(tar, name, 0o444, entry.size, read)
+                    if size != entry.size:
+                        raise OSError(f"{entry.name or source} changed meanwhile")
+                yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise Refusal(f"the checkpoints in {source} could not be copied: {reason}") from error
 
     def _code(self, tar: tarfile.TarFile) -> Iterator[None]:
         manifest = self._store.files.read_json(layout.snapshot(self._spec.snapshot["id"]))
@@ -110,28 +133,42 @@ class Archive:
     def _blob(self, tar: tarfile.TarFile, name: str, entry: list[Any]) -> Iterator[None]:
         """One stored file, in pieces."""
         _, _, mode, size, digest = entry
+        blob = layout.blob(digest)
+
+        def read(position: int) -> bytes:
+            return self._store.files.read_range(blob, position, min(_CHUNK, size - position))
+
+        _, found = yield from self._pieces(tar, name, mode, size, read)
+        if found != digest or self._store.files.size(blob) != size:
+            raise Refusal(
+                f"the code could not be staged: the stored copy of {entry[0]} is damaged "
+                f"(its SHA-256 isn't {digest})",
+                "infrastructure",
+            )
+
+    def _pieces(
+        self, tar: tarfile.TarFile, name: str, mode: int, size: int, read: Callable[[int], bytes]
+    ) -> Generator[None, None, tuple[int, str]]:
+        """One file, a step after every piece; returns how many bytes there were, and their SHA-256.
+
+        :param read: what is to come from this position on, as much as is at hand; empty at the end.
+        """
         info = self._info(name, tarfile.REGTYPE, mode)
         info.size = size
         head = info.tobuf(tarfile.PAX_FORMAT)
         self._pending.write(head)
         found, position = hashlib.sha256(), 0
-        blob = layout.blob(digest)
         while position < size:
-            data = self._store.files.read_range(blob, position, min(_CHUNK, size - position))
+            data = read(position)[: size - position]
             found.update(data)
             position += len(data)
             self._pending.write(data)
             yield
             if not data:
                 break
-        if found.hexdigest() != digest or self._store.files.size(blob) != size:
-            raise Refusal(
-                f"the code could not be staged: the stored copy of {entry[0]} is damaged "
-                f"(its SHA-256 isn't {digest})",
-                "infrastructure",
-            )
         self._pending.write(b"\0" * (-size % tarfile.BLOCKSIZE))
         tar.offset += len(head) + size + -size % tarfile.BLOCKSIZE
+        return position, found.hexdigest()
 
     def _info(self, name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
         info = tarfile.TarInfo(name)

@@ -20,7 +20,7 @@ _AS_ARGUMENT = {
 OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", *_AS_ARGUMENT)
 
 #: part of a job → what people call it; each is refused as long as this target can't honour it
-_NOT_HERE = {"inputs": "inputs", "resume_from": "resume_from"}
+_NOT_HERE = {"inputs": "inputs"}
 #: key of a job's environment → what authors wrote to ask for it
 _NOT_IN_AN_IMAGE = {
     "pip_packages": "pip_packages",

@@ -8,7 +8,8 @@ from typing import Any
 
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
-from airflow_train.targets import launch
+from airflow_train.store import layout
+from airflow_train.targets import checkpoints, launch
 from airflow_train.targets.docker import arguments
 
 #: Where the run's volume is in the container.
@@ -20,6 +21,8 @@ OUTBOX = f"{ROOT}/node_0/outbox"
 HANDED = f"{ROOT}/node_0/{protocol.HANDED_FILE}"
 #: Code as it arrives; it becomes the working directory.
 CODE = f"{ROOT}/node_0/code"
+#: Files of earlier runs, for the script to read.
+CHECKPOINTS = f"{ROOT}/node_0/{protocol.CHECKPOINTS_FOLDER}"
 RUNTIME = f"{ROOT}/runtime/runtime.pyz"
 SCRIPT = f"{ROOT}/runtime/script"
 
@@ -46,6 +49,9 @@ class DockerPlan:
     #: What is put into the volume, in that order.
     contents: tuple[str, ...]
     launch: Mapping[str, Any]
+    #: What of it comes from earlier runs: `source` is a name in the run store or a path of whoever submits, `target`
+    #: a path in the container.
+    earlier: tuple[Mapping[str, str], ...] = ()
 
     @property
     def image(self) -> str:
@@ -98,7 +104,9 @@ def build(
     """
     job = spec.job
     where = places(python, job["interpreter_path"] or options.get("interpreter_path") or python)
-    made = launch.build(spec, where)
+    earlier = checkpoints.handed_over(spec, CHECKPOINTS, layout.RUNS)
+    made = launch.build(spec, where, earlier)
+    made["checkpoints"] = []  # they come with the code
     made["environment"].update(wanted.environment)
     labels = {LABEL: "", RUN_LABEL: spec.run_id, OWNER_LABEL: _owner(spec), STORE_LABEL: store}
     volume = volume_name(spec.run_id)
@@ -136,8 +144,24 @@ def build(
         "HostConfig": host,
     }
     platform = job["environment"].get("platform") or wanted.platform
-    contents = (RUNTIME, SCRIPT, where.file(), f"{RUN_FOLDER}/{protocol.EVENTS_FOLDER}", CODE)
-    return DockerPlan(container_name(spec.run_id), configuration, platform, volume, labels, contents, made)
+    contents: tuple[str, ...] = (
+        RUNTIME,
+        SCRIPT,
+        where.file(),
+        f"{RUN_FOLDER}/{protocol.EVENTS_FOLDER}",
+        CODE,
+    )
+    contents += tuple(one["target"] for one in earlier.copies)
+    return DockerPlan(
+        container_name(spec.run_id),
+        configuration,
+        platform,
+        volume,
+        labels,
+        contents,
+        made,
+        tuple(earlier.copies),
+    )
 
 
 def image_of(job: Mapping[str, Any], options: Mapping[str, Any]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_train.runs.spec import RunSpec
-from airflow_train.targets import launch
-from airflow_train.targets.local import checkpoints
+from airflow_train.runtime import protocol
+from airflow_train.targets import checkpoints, launch
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,6 @@ class LocalPlan:
 
 def build(spec: RunSpec, places: launch.Places) -> LocalPlan:
     """The plan of a run."""
-    earlier = checkpoints.handed_over(spec, places.run_folder)
+    place = os.path.join(places.run_folder, protocol.node_folder(0), protocol.CHECKPOINTS_FOLDER)
+    earlier = checkpoints.handed_over(spec, place, os.path.dirname(places.run_folder))
     return LocalPlan((*places.runtime_command(), "node", places.file()), launch.build(spec, places, earlier))

@@ -9,10 +9,12 @@ from airflow_train.runtime import protocol
 from airflow_train.targets.launch import HandedOver
 
 
-def handed_over(spec: RunSpec, run_folder: str) -> HandedOver:
-    """The predecessor's outputs and what `resume_from` names; both at once where they are the same."""
-    place = os.path.join(run_folder, protocol.node_folder(0), protocol.CHECKPOINTS_FOLDER)
-    runs = os.path.dirname(run_folder)
+def handed_over(spec: RunSpec, place: str, runs: str) -> HandedOver:
+    """The predecessor's outputs and what `resume_from` names; both at once where they are the same.
+
+    :param place: folder for the copies, as the script sees it.
+    :param runs: folder of all runs, as whoever copies sees it; a path that is no run's stays as it is.
+    """
     made = HandedOver()
     before = os.path.join(place, "previous")
     if spec.previous:
