@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 
 from airflow_train import definitions
-from airflow_train.cli import codes, load, screen
+from airflow_train.cli import codes, environments, load, screen
 from airflow_train.store.run_store import open_store
 
 
@@ -15,12 +15,15 @@ def validate(args: Namespace) -> int:
     store = open_store()
     results = []
     for file in args.files:
-        problems = load.problems(store, file)
-        results.append({"file": file, "ok": not problems, "problems": problems})
+        problems, recipe = load.inspected(store, file)
+        built = environments.plain(recipe)
+        results.append({"file": file, "ok": not problems, "problems": problems, "environment": built})
         for problem in problems:
             screen.error(problem)
         if not problems and not args.json:
             print(f"ok {file}")
+            if recipe is not None:
+                print(f"   environment {environments.words(recipe)}")
     if args.json:
         screen.print_json(results)
     return codes.COMPLETED if all(one["ok"] for one in results) else codes.BAD_INPUT

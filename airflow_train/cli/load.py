@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_train import definitions, targets
 from airflow_train.definitions import Runnable, yaml_file
@@ -15,6 +15,8 @@ from airflow_train.definitions.report import At, Report
 from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.runconfig_names import is_run_configuration
 from airflow_train.definitions.values import HIDDEN, is_deferred, is_template, may_hold_secret, shown
+from airflow_train.environments.preparing import prepare
+from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore
@@ -150,21 +152,31 @@ def default_experiment(file: str) -> str:
     return re.sub(r"[^\w-]+", "-", Path(file).stem, flags=re.ASCII).strip("-_")[:255] or "experiment"
 
 
-def problems(store: RunStore, file: str) -> list[str]:
+class Inspected(NamedTuple):
+    """What is found out about a file without running it."""
+
+    problems: list[str]
+    #: What is built for it; None where nothing is, or where that can't be known.
+    recipe: Recipe | None = None
+
+
+def inspected(store: RunStore, file: str) -> Inspected:
     """Everything that is wrong with a file, what it names and its target; values that are templates are passed over."""
     try:
         loaded = definitions.load(Path(file), strict=False)
     except DefinitionError as error:
-        return list(error.problems)
+        return Inspected(list(error.problems))
     found: list[str] = []
+    recipe: Recipe | None = None
     try:
         definitions.check_files(loaded)
     except DefinitionError as error:
         found += error.problems
     found += _can_not_travel(store, loaded, entry_script=not found)
     if next(_templates(loaded.to_dict()), None) is None:
-        found += _not_honoured(store, loaded)
-    return [one if one.startswith(file) else f"{file}: {one}" for one in found]
+        said, recipe = _by_target(store, loaded)
+        found += [one for one in said if one not in found]
+    return Inspected([one if one.startswith(file) else f"{file}: {one}" for one in found], recipe)
 
 
 def _can_not_travel(store: RunStore, loaded: Runnable, *, entry_script: bool) -> list[str]:
@@ -180,12 +192,18 @@ def _can_not_travel(store: RunStore, loaded: Runnable, *, entry_script: bool) ->
     return []
 
 
-def _not_honoured(store: RunStore, loaded: Runnable) -> list[str]:
+def _by_target(store: RunStore, loaded: Runnable) -> Inspected:
+    """What the target can't honour, and what is built for it there."""
     job = asdict(loaded.normalized())
     try:
-        return targets.get(definitions.resolve_compute_target(job["compute_target"])).check(job, store)
+        target = targets.get(definitions.resolve_compute_target(job["compute_target"]))
+        job = dict(prepare(job, loaded.source_path(), loaded.beside(), store.files).job)
+        problems = target.check(job, store)
+        return Inspected(problems, None if problems else target.recipe(job))
+    except DefinitionError as error:
+        return Inspected(list(error.problems))
     except TrainError as error:
-        return [str(error)]
+        return Inspected([str(error)])
 
 
 def _templates(value: Any, place: Place = ()) -> Iterator[Place]:

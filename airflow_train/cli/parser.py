@@ -33,6 +33,7 @@ def build(prog: str = "airflow-train") -> Parser:
     _run(commands)
     _runs(commands)
     _models(commands)
+    _environments(commands)
     _checks(commands)
     return parser
 
@@ -186,6 +187,32 @@ def _models(commands: Any) -> None:
     delete.add_argument(
         "model", metavar="NAME:VERSION", help="the version to remove; its number isn't used again"
     )
+
+
+def _environments(commands: Any) -> None:
+    group = commands.add_parser(
+        "environments", help="list, show, register environments", description="Look after environments."
+    )
+    environments = group.add_subparsers(metavar="COMMAND", required=True, dest="COMMAND")
+    _command(
+        environments,
+        "list",
+        "environments:list_",
+        "list registered environments, newest versions",
+        "print a JSON list",
+    )
+    show = _command(
+        environments, "show", "environments:show", "show a registered environment", "print one JSON object"
+    )
+    show.add_argument("environment", metavar="NAME[:VERSION]", help="the newest version when none is named")
+    register = _command(
+        environments,
+        "register",
+        "environments:register",
+        "make a file a version of its environment; the same content again is the same version",
+        "print one JSON object",
+    )
+    register.add_argument("file", metavar="FILE", help="YAML file of an environment: name, python, docker")
 
 
 def _checks(commands: Any) -> None:

@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from airflow_train.cli import codes, describe, load, screen, secrets, watch
+from airflow_train.cli import codes, describe, environments, load, screen, secrets, watch
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle import submit as submitting
 from airflow_train.lifecycle.warned import warnings
@@ -90,12 +90,14 @@ def dry_run(args: Namespace) -> int:
         travels = snapshots.measure(
             checked.source, entry_script=checked.job["entry_script"], files=store.files
         )
+    recipe = checked.target.recipe(checked.job)
     plan = submitting.dry_run(store, definition, compute_target=args.target)
     whole = {
         "experiment": checked.experiment,
         "target": dict(checked.resolved),
         "source_directory": str(checked.source),
         "snapshot": travels,
+        "environment": environments.plain(recipe),
         "plan": plan.to_json(),
     }
     if args.json:
@@ -110,6 +112,7 @@ def dry_run(args: Namespace) -> int:
                 "snapshot",
                 f"{travels['files']} file{'s' * (travels['files'] != 1)}, {screen.size(travels['bytes'])}",
             ),
+            ("environment", environments.words(recipe)),
         ]
     )
     print("plan")

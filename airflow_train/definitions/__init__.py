@@ -3,7 +3,7 @@
 definition, parameters, filling, parts      what every class is made of: one table of parameters per class
 kinds, sizes, lists, words, packages      what parameters may hold, by the same rules in Python, YAML and templates
 estimator, frameworks, script_run, distributed      the classes; `runnable` is what those that run share
-environment, docker_section        what is around a script
+environment, docker_section, environment_folder, registered      what is around a script
 requirement_lines, conda_dependencies      lines for pip, conda files
 run_configuration, runconfig_*, own_run_config, run_sections      run configurations
 old_names                          deprecated names of the classes of distributions

@@ -142,6 +142,26 @@ class Environment(Definition):
         """
         return registered.registry().list(store)
 
+    def save_to_directory(self, path: str | os.PathLike[str], overwrite: bool = False) -> None:
+        """Write it as files that people edit: `azureml_environment.json`, `conda_dependencies.yml`, `BaseDockerfile`.
+
+        :param overwrite: whether the folder may be there.
+        :raises DefinitionError: it is there, or can't be written.
+        """
+        from airflow_train.definitions import environment_folder
+
+        environment_folder.save(self.parameters(), path, overwrite=overwrite)
+
+    @classmethod
+    def load_from_directory(cls, path: str | os.PathLike[str]) -> Environment:
+        """The environment that the files of a folder say, also those that Azure ML has written.
+
+        :raises DefinitionError: there is none, or something in it is wrong.
+        """
+        from airflow_train.definitions import environment_folder
+
+        return cls.from_dict(environment_folder.load(path), where=os.fspath(path))
+
     @classmethod
     def from_pip_requirements(cls, name: str, file_path: str | os.PathLike[str]) -> Environment:
         """The packages of a requirements file and of those that it includes, which are read now.

@@ -79,7 +79,7 @@ class _File:
             self._refuse_reference(data["environment"], at / "environment")
             self._python(data["environment"], at)
             self._image(data, at)
-        return {name: item for name, item in _chosen(data, ()).items() if item is not None}
+        return {name: item for name, item in chosen(data, ()).items() if item is not None}
 
     def _take_lines(self, lines: Mapping[Place, int], below: Place, where: str) -> None:
         for place, line in lines.items():
@@ -177,21 +177,21 @@ def _own_packages(conda: Any) -> list[str] | None:
     return [str(one) for one in lines] if any(_OWN_PACKAGES.fullmatch(one) for one in lines) else None
 
 
-def _chosen(value: Any, place: Place) -> Any:
+def chosen(value: Any, place: Place) -> Any:
     """The data without empty values and without what the SDK writes where nobody has chosen anything."""
     if not isinstance(value, Mapping) or (place and place[-1] in OWN_NAMES):
         return value
-    chosen: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     for name, item in value.items():
         here = (*place, name)
-        item = _platform(item) if here == ("environment", "docker", "platform") else _chosen(item, here)
+        item = _platform(item) if here == ("environment", "docker", "platform") else chosen(item, here)
         if (
             item is not None
             and not (isinstance(item, Mapping) and not item)
             and item not in _UNCHOSEN.get(here, ())
         ):
-            chosen[name] = item
-    return chosen
+            kept[name] = item
+    return kept
 
 
 def _platform(value: Any) -> Any:

@@ -111,12 +111,13 @@ def _file_data(made: RunConfiguration) -> dict[str, Any]:
         docker["platform"] = dict(zip(("os", "architecture"), str(platform).split("/", 1), strict=True))
     python.setdefault("user_managed_dependencies", False)  # a name alone would be a reference
     said["environment"] = {**environment, "python": python, **({"docker": docker} if docker else {})}
-    return _camel_data(said)
+    return camel_data(said)
 
 
-def _camel_data(value: Mapping[str, Any]) -> dict[str, Any]:
+def camel_data(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with the names of such a file."""
     return {
-        camel(name): _camel_data(item) if isinstance(item, Mapping) and name not in OWN_NAMES else item
+        camel(name): camel_data(item) if isinstance(item, Mapping) and name not in OWN_NAMES else item
         for name, item in value.items()
     }
 

@@ -31,6 +31,8 @@ class Prepared:
     job: Mapping[str, Any]
     #: Folder whose content has to be in the store before anybody builds; its id is in the job.
     context: Path | None = None
+    #: Its Dockerfile, a path in it.
+    dockerfile_path: str = ""
 
     def kept(self, files: Files) -> Mapping[str, Any]:
         """The job, with its build context in the store, as it is by now.
@@ -40,7 +42,7 @@ class Prepared:
         if self.context is None:
             return self.job
         asked = self.job["environment"]
-        taken = contexts.take(files, self.context, asked["dockerfile_path"])
+        taken = contexts.take(files, self.context, self.dockerfile_path)
         return {**self.job, "environment": {**asked, "context": taken}}
 
 
@@ -58,9 +60,10 @@ def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> P
         asked["pip_packages"] = [*asked.get("pip_packages", ()), *read_file(source / named)]
     if named := asked.pop("conda_dependencies_file", None):
         asked |= _of_conda(conda_file(source / named))
-    context: Path | None = None
+    folder, dockerfile = None, ""
     if said := asked.pop("build_context", None):
-        context = _of_context(asked, DockerBuildContext(**said), base, files)
+        context = DockerBuildContext(**said)
+        folder, dockerfile = _of_context(asked, context, base, files), str(context.dockerfile_path)
     whole["environment"] = asked
     if chosen := overridden(whole):
         warnings.warn(
@@ -69,7 +72,7 @@ def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> P
             UserWarning,
             stacklevel=2,
         )
-    return Prepared(whole, context)
+    return Prepared(whole, folder, dockerfile)
 
 
 def _of_registered(job: dict[str, Any], files: Files) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def _of_conda(read: Mapping[str, Any]) -> dict[str, Any]:
 
 def _of_context(asked: dict[str, Any], context: DockerBuildContext, base: Path, files: Files) -> Path | None:
     """Put a build context's id and Dockerfile into an environment; returns the folder, if it is one."""
-    named = asked["dockerfile_path"] = str(context.dockerfile_path)
+    named = str(context.dockerfile_path)
     if context.location_type == "snapshot":
         asked["context"] = str(context.location)
         asked["dockerfile"] = contexts.read_text(files, str(context.location), named)

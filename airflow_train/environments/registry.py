@@ -31,7 +31,7 @@ def register(files: Files, environment: Environment) -> Environment:
     """
     checked = environment.strictly()
     if isinstance(context := checked.docker.build_context, DockerBuildContext):
-        checked.docker.build_context = _in_store(files, context)
+        checked.docker.build_context = _in_store(files, context, checked.home()[1] or Path())
     said = {key: item for key, item in checked.parameters().items() if key != "name"}
     taken = versions(files, checked.name)
     number = taken[-1] if taken else 1
@@ -96,10 +96,10 @@ def _made(name: str, number: int, said: dict[str, Any]) -> Environment:
     return made
 
 
-def _in_store(files: Files, context: DockerBuildContext) -> DockerBuildContext:
+def _in_store(files: Files, context: DockerBuildContext, base: Path) -> DockerBuildContext:
     if context.location_type == "snapshot":
         return context
-    folder = Path(context.location).expanduser()
+    folder = base / Path(context.location).expanduser()
     if not folder.is_dir():
         raise DefinitionError(
             f"docker.build_context.location is {str(context.location)!r} but there is no folder {folder.absolute()}; "

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
+from airflow_train.environments.recipe import Recipe
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store.run_store import RunStore
@@ -101,6 +102,10 @@ class Target(Protocol):
 
     def check(self, job: Mapping[str, Any], store: RunStore) -> list[str]:
         """One sentence for each thing the target can't honour."""
+        ...
+
+    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+        """What has to be built before a job can run here; None where what is there is used as it is."""
         ...
 
     def plan(self, spec: RunSpec, store: RunStore) -> Plan:

@@ -115,3 +115,31 @@ sys.exit(bool(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, check=False)
     assert done.returncode == 0
+
+
+def test_validate_and_dry_run_say_what_is_built(cli: Any, define: Callable[..., str]) -> None:
+    plain, built = (
+        define("fails", "plain.yaml"),
+        define("fails", "built.yaml", pip_packages=["wheel==0.45.0"]),
+    )
+    assert cli("validate", plain, "--json").data[0]["environment"] is None
+    (said,) = cli("validate", built, "--json").data
+    assert said["environment"]["recipe"] == {"pip": ["wheel==0.45.0"]}
+    key = said["environment"]["key"]
+    assert f"   environment {key}: pip wheel==0.45.0\n" in cli("validate", built).out
+    assert cli("dry-run", built, "--json").data["environment"] == said["environment"]
+    assert f"{key}: pip wheel==0.45.0" in cli("dry-run", built).out
+    assert "nothing is built" in cli("dry-run", plain).out
+
+
+def test_validate_says_once_what_is_wrong_with_a_requirements_file(
+    cli: Any, define: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "t.py").touch()
+    (tmp_path / "src" / "r.txt").write_text("numpy\n-e .\n")
+    file = define(
+        "t", source_directory=str(tmp_path / "src"), entry_script="t.py", pip_requirements_file="r.txt"
+    )
+    answer = cli("validate", file)
+    assert answer.err.count("this line is -e .") == 1

@@ -308,6 +308,31 @@ def whole() -> RunConfiguration:
     return made
 
 
+@pytest.mark.parametrize(
+    ("docker", "written"),
+    [
+        (
+            {"build_context": {"location": "docker", "dockerfile_path": "gpu.Dockerfile"}},
+            {"buildContext": {"location": "docker", "dockerfilePath": "gpu.Dockerfile"}},
+        ),
+        ({"base_dockerfile": "FROM a\nRUN b\n"}, {"baseDockerfile": "FROM a\nRUN b\n"}),
+        (
+            {"base_image": "i", "base_image_registry": {"address": "r.example", "password": "env:P"}},
+            {"baseImage": "i", "baseImageRegistry": {"address": "r.example", "password": "env:P"}},
+        ),
+        ({"apt_packages": ["git"]}, {"aptPackages": ["git"]}),  # our own: Azure ML has no name for it
+    ],
+)
+def test_what_an_image_is_built_from_is_saved_and_read_back(
+    docker: dict[str, Any], written: dict[str, Any], tmp_path: Path
+) -> None:
+    made = RunConfiguration("t.py", environment={"name": "e", "docker": docker})
+    made.save(tmp_path, "train")
+    said = yaml.safe_load((tmp_path / ".azureml" / "train.runconfig").read_text())
+    assert said["environment"]["docker"] == written
+    assert RunConfiguration.load(tmp_path, "train") == made
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_what_is_saved_reads_back_equal(apart: bool, tmp_path: Path) -> None:
     made = whole()

@@ -29,6 +29,7 @@ CLASSES = [
     definitions.RunConfiguration,
     definitions.ContainerRegistry,
     definitions.DockerConfiguration,
+    definitions.DockerBuildContext,
 ]
 RUNNABLE = CLASSES[:6]
 
@@ -54,6 +55,27 @@ VALID = {
         tags: {team: vision, year: 2026}
         grace_seconds: 5
         max_run_duration_seconds: 3600
+    """,
+    "an image of its own": """
+        type: ScriptRunConfig
+        source_directory: src
+        script: train.py
+        environment:
+          name: e
+          docker: {build_context: {location: docker}, apt_packages: [git, "libgomp1=12.2.0-14+deb12u1"]}
+    """,
+    "a registered environment": """
+        type: ScriptRunConfig
+        source_directory: src
+        script: train.py
+        environment: digits:3
+    """,
+    "a registered environment of an estimator": """
+        type: Estimator
+        source_directory: src
+        entry_script: train.py
+        environment_definition: digits
+        tags: {a: b}
     """,
     "PyTorch": """
         type: PyTorch

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from airflow_train.environments.recipe import Recipe, recipe_of
 from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
@@ -64,6 +65,10 @@ class DockerTarget:
         if not self.options.get("connection"):
             place.find(self.options)  # whether files and contexts are there
         return check.problems_of(job, self.name, self.options, store)
+
+    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+        """The image that has to be there."""
+        return recipe_of(job, str(self.options.get("image") or "") or None)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
         """Container, volume and launch file of the run."""

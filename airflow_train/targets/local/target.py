@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow_train.environments import shelf
+from airflow_train.environments.recipe import Recipe
 from airflow_train.environments.virtualenv import Virtualenv
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.runs.record import RunRecord
@@ -36,6 +37,7 @@ _NOT_HERE = {
 
 #: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
 _ASKED = {
+    "context": "docker.build_context",
     "image": "custom_docker_image",
     "dockerfile": "docker.base_dockerfile",
     "registry": "image_registry_details",
@@ -47,7 +49,12 @@ _ASKED = {
 
 
 #: the same where a whole `Environment`, which has a name, asked for it
-_ASKED_BY_NAME = {**_ASKED, "image": "docker.base_image", "registry": "docker.base_image_registry"}
+_ASKED_BY_NAME = {
+    **_ASKED,
+    "apt_packages": "docker.apt_packages",
+    "image": "docker.base_image",
+    "registry": "docker.base_image_registry",
+}
 
 
 class LocalTarget:
@@ -92,6 +99,11 @@ class LocalTarget:
                 built.problems() if built.find() is None else environment.missing(job, built.interpreter)
             )
         return problems
+
+    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+        """The virtual environment that has to be there."""
+        built = self._environment(job)
+        return None if built is None else built.recipe
 
     def _environment(self, job: Mapping[str, Any]) -> Virtualenv | None:
         return environment.wanted(job, self._interpreter(job))
@@ -225,4 +237,5 @@ class LocalTarget:
 
 def _asked(asked: Mapping[str, Any]) -> list[str]:
     words = _ASKED_BY_NAME if "name" in asked else _ASKED
-    return [words.get(key, key) for key in asked if key not in environment.HONOURED]
+    covered = {"dockerfile"} if "context" in asked else set()  # it is the context's own
+    return [words.get(key, key) for key in asked if key not in {*environment.HONOURED, *covered}]

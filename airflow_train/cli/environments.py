@@ -1,0 +1,95 @@
+"""`airflow-train environments …`: registered environments; and what is built for a definition, in words."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from airflow_train.cli import codes, screen
+from airflow_train.definitions.environment import Environment
+from airflow_train.environments import registry
+from airflow_train.environments.recipe import Recipe
+from airflow_train.store.run_store import open_store
+
+
+def list_(args: Namespace) -> int:
+    """The newest version of every name."""
+    found = registry.newest(open_store().files)
+    if args.json:
+        screen.print_json([_plain(one) for one in found.values()])
+    elif not found:
+        screen.say("no environments")
+    else:
+        rows = ((one.name, one.version, screen.pairs(_contents(one))) for one in found.values())
+        screen.print_table(("environment", "version", "contents"), rows)
+    return codes.COMPLETED
+
+
+def show(args: Namespace) -> int:
+    """Everything about a version."""
+    found = registry.find(open_store().files, args.environment)
+    if args.json:
+        screen.print_json(_plain(found))
+    else:
+        screen.say(f"environment {found.name}:{found.version}")
+        print(found.to_yaml(), end="")
+    return codes.COMPLETED
+
+
+def register(args: Namespace) -> int:
+    """Make a file a version of its name; the same content again is the same version."""
+    store = open_store()
+    made = Environment.from_yaml(args.file, strict=True)
+    store.prepare()
+    kept = registry.register(store.files, made)
+    if args.json:
+        screen.print_json(_plain(kept))
+    else:
+        print(f"{kept.name}:{kept.version}")
+    return codes.COMPLETED
+
+
+def _plain(one: Environment) -> dict[str, Any]:
+    return {"name": one.name, "version": int(one.version), "environment": one.to_dict()}
+
+
+def _contents(one: Environment) -> dict[str, Any]:
+    """What is in it, in a few words."""
+    python, docker = one.python, one.docker
+    counts = {
+        "image": docker.base_image or ("of a Dockerfile" if docker.base_dockerfile else ""),
+        "context": "yes" if docker.build_context else "",
+        "conda": "yes" if python.conda_dependencies else "",
+        "pip": len(python.pip_packages or ()),
+        "apt": len(docker.apt_packages or ()),
+    }
+    return {name: said for name, said in counts.items() if said}
+
+
+def plain(recipe: Recipe | None) -> dict[str, Any] | None:
+    """What is built, for programs; None where nothing is."""
+    return None if recipe is None else {"key": recipe.key, "recipe": recipe.to_json()}
+
+
+def words(recipe: Recipe | None) -> str:
+    """What is built, for people."""
+    if recipe is None:
+        return "nothing is built; the interpreter or image is used as it is"
+    said = [
+        *([f"Python {recipe.python}"] if recipe.python else []),
+        *(f"{name} {', '.join(one)}" for name, one in _lists(recipe).items() if one),
+        *([f"on {recipe.base_image}"] if recipe.base_image else []),
+        *(["a Dockerfile"] if recipe.dockerfile and not recipe.context else []),
+        *([f"a build context ({recipe.context[:16]})"] if recipe.context else []),
+        *([f"for {recipe.platform}"] if recipe.platform else []),
+    ]
+    return f"{recipe.key}: {'; '.join(said)}"
+
+
+def _lists(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    return {
+        "conda": recipe.conda,
+        "channels": recipe.conda_channels,
+        "pip": recipe.pip,
+        "apt": recipe.apt,
+    }
