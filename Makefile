@@ -34,7 +34,12 @@ lint: setup ## Style, types, import contracts, Python 3.8 for the runtime
 bench: setup ## The numbers of the issue as a table and as JSON
 	@.venv/bin/python tests/benchmarks/run.py $(ARGS)
 
+# What all locks have in common: any platform, hashes, and no address of anybody's index.
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 lock: setup ## Lock again after pyproject.toml changed (ARGS=--upgrade for newer versions)
-	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --group dev --all-extras \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-		$(ARGS) pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --group dev --all-extras $(ARGS) pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --extra docker pyproject.toml --constraint requirements/dev.txt \
+		--output-file docker/airflow/requirements.txt
+	$(COMPILE) --group demo --constraint requirements/dev.txt --output-file docker/sklearn/requirements.txt

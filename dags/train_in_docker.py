@@ -1,32 +1,38 @@
 """### Train in Docker
 
-An estimator in a container: `compute_target="docker"`, and nothing else changes. Code goes in and outputs come back by
-the engine's API, so nothing is mounted, and the engine may be on another machine. While the container trains, the task
-is deferred and holds no worker.
+The DAG of the README with one word changed: `compute_target` is *docker*. Code goes in and outputs come back by the
+engine's API, so nothing is mounted, and the engine may be on another machine.
 
-The image is any that has Python 3.8 or later, here the one that the compute target names, in
+The image is any with Python 3.8 or later and what the script imports, here the one that the compute target names in
 `$AIRFLOW_HOME/train_targets.yaml`:
 
     docker:
       type: docker
-      image: python:3.12-slim
+      image: airflow-train/sklearn   # docker build -t airflow-train/sklearn docker/sklearn
+
+With `deferrable=True`, or `[operators] default_deferrable`, the task holds no worker while the container trains.
 """
 
 from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from airflow_train import Estimator
-from airflow_train.operators import EstimatorOperator
+from airflow_train import SKLearn
+from airflow_train.operators import EstimatorOperator, RegisterModelOperator
 
 with DAG("train_in_docker", schedule=None, doc_md=__doc__, tags=["airflow-train"]) as dag:
-    EstimatorOperator(
+    train = EstimatorOperator(
         task_id="train",
-        estimator=Estimator(
-            source_directory="training/pi",
+        estimator=SKLearn(
+            source_directory="training/digits",
             entry_script="train.py",
-            memory="256Mi",
+            script_params={"--c": 10},
             compute_target="docker",
         ),
-        deferrable=True,
+    )
+    RegisterModelOperator(
+        task_id="register",
+        run_id=train.output["run_id"],
+        model_name="digits",
+        model_path="outputs/model.joblib",
     )

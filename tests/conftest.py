@@ -7,7 +7,7 @@ environment is left alone there.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -112,6 +112,22 @@ def docker_engine() -> str:
     except TrainError as error:
         pytest.skip(str(error))
     return engine.where
+
+
+@pytest.fixture(scope="session")
+def shipped(docker_engine: str) -> Callable[[str], str]:
+    """Full name of an image of `docker/` as `.ci/images` builds it. Mark the test `docker`."""
+    from airflow_train.targets.docker.engine import Engine
+
+    def named(name: str) -> str:
+        image = f"airflow-train-test/{name}"
+        if not Engine({}).has_image(image):
+            pytest.skip(
+                f"the Docker engine at {docker_engine} has no image {image}; bash .ci/images makes it"
+            )
+        return image
+
+    return named
 
 
 @pytest.fixture(scope="session")

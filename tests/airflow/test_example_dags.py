@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -119,16 +121,33 @@ def test_every_example_is_in_the_table_is_tested_and_tells_its_story() -> None:
 
 @pytest.mark.docker
 def test_train_in_docker(
-    example: Callable[[str], Any], run_dag: Run, store: Any, docker_engine: str, airflow_home: Path
+    example: Callable[[str], Any], run_dag: Run, store: Any, shipped: Callable[[str], str], airflow_home: Path
 ) -> None:
-    from tests.targets.lab import IMAGE, docker_objects
+    from airflow_train import Model
+    from tests.targets.lab import docker_objects
 
     targets = airflow_home / "train_targets.yaml"
-    targets.write_text(f"docker: {{type: docker, image: {IMAGE}}}\n", encoding="utf-8")
+    targets.write_text(f"docker: {{type: docker, image: {shipped('sklearn')}}}\n", encoding="utf-8")
     try:
         outcome = run_dag(example("train_in_docker"))
     finally:
         targets.unlink()
+    run_id = outcome.xcom("train", "run_id")
     assert outcome.state == "success"
-    assert abs(outcome.xcom("train", "metrics")["pi"] - 3.14) < 0.1
-    assert docker_objects(outcome.xcom("train", "run_id")) == []
+    assert outcome.xcom("train", "metrics")["accuracy"] > 0.9
+    assert Model("digits").run_id == run_id
+    assert docker_objects(run_id) == []
+
+
+def test_train_in_docker_is_the_dag_of_the_readme_on_another_target(repository: Path) -> None:
+    def tasks(text: str) -> list[str]:
+        [block] = [one for one in ast.parse(text).body if isinstance(one, ast.With)]
+        for call in ast.walk(block):
+            if isinstance(call, ast.Call):
+                call.keywords = [one for one in call.keywords if one.arg != "compute_target"]
+        return [ast.unparse(line) for line in block.body]
+
+    [readme, *_] = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), re.DOTALL)
+    own = (DAGS / "train_in_docker.py").read_text(encoding="utf-8")
+    assert tasks(own) == tasks(readme)
+    assert own.count('compute_target="docker"') == 1
