@@ -17,11 +17,13 @@ from airflow_train.runs.verdict import Verdict, judge
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.base import Observation, Target
+from airflow_train.targets.base import BackendAway, Observation, Target
 
 #: A run that nobody has claimed for this long is started (again), this often at most; seconds.
 START_AFTER = 2.0
 START_TRIES = 3
+#: What a target couldn't remove is tried again by whoever looks, for so long after the verdict; seconds.
+SWEEP_FOR = 24 * 3600.0
 NEVER_BEGAN = "The run could not be started: %s before it began."
 
 
@@ -69,7 +71,10 @@ class Watcher:
             age, watched = self._heard(record)
             overdue = record.phases[-1].overdue(protocol.timestamp())
             step = next_step(record, seen, age, watched, overdue)
-            if (step is Step.END and ended) or not self._take(step, record, seen, may_start):
+            try:
+                if (step is Step.END and ended) or not self._take(step, record, seen, may_start):
+                    return View(record, shown_status(record, seen, age), overdue)
+            except BackendAway:  # whoever looks next
                 return View(record, shown_status(record, seen, age), overdue)
             ended = step is Step.END  # once: another user's supervisor can't be ended by this one
 
@@ -110,17 +115,22 @@ class Watcher:
             self._judge(record, seen.note if successor else None)
             return True
         if step in (Step.COLLECT, Step.GIVE_UP):
-            note = seen.note if step is Step.COLLECT else _unheard(record)
-            note = self._collect(target, record, note)
+            note = seen.note if step is Step.COLLECT else seen.note or _unheard(record)
+            note = self._collect(target, record, note, final=step is Step.GIVE_UP)
             self._judge(self.store.record(self.run_id), note)
             return True
         return False
 
-    def _collect(self, target: Target, record: RunRecord, note: str) -> str:
-        """What became of the supervisor and, if need be, of the attempt to finish its work."""
+    def _collect(self, target: Target, record: RunRecord, note: str, final: bool) -> str:
+        """What became of the supervisor and, if need be, of the attempt to finish its work.
+
+        :raises BackendAway: not now, and this isn't the `final` attempt.
+        """
         try:
             target.collect(record, self.store, self._read_secrets(record))
         except InfrastructureFailure as error:
+            if isinstance(error, BackendAway) and not final:
+                raise
             return f"{note}, and {error}"
         return note
 
@@ -134,10 +144,10 @@ class Watcher:
             found = self._read_secrets(record)
             if found is None:
                 return self._leave(record)
-            self._tries += 1
             if record.phases[-1].overdue(protocol.timestamp()):
                 self.store.add_event(self.run_id, "start", "handing over again", protocol.LOOKER)
             targets.get(record.spec.target).submit(record.spec, self.store, found)
+            self._tries += 1
             return True
         if self.store.take_claim(self.run_id, _identity()):
             self._decide(record, "infrastructure", NEVER_BEGAN % f"its supervisor ended {START_TRIES} times")
@@ -175,12 +185,21 @@ class Watcher:
             self._decide(record, "infrastructure", NEVER_BEGAN % "whoever gave it up was killed")
 
     def _decide(self, record: RunRecord, reason: str, message: str) -> None:
-        self.store.decide(record, Verdict("Failed", reason, message, at=protocol.timestamp()))
+        verdict = Verdict("Failed", reason, message, at=protocol.timestamp())
+        self.store.decide(record, verdict, self._swept(record))
 
     def _judge(self, record: RunRecord, lost: str | None) -> None:
-        targets.get(record.spec.target).sweep(record, self.store)
+        swept = self._swept(record)
         self._register(record)
-        self.store.decide(record, judge(record, protocol.timestamp(), lost))
+        self.store.decide(record, judge(record, protocol.timestamp(), lost), swept)
+
+    def _swept(self, record: RunRecord) -> bool:
+        """Remove what the target holds of the run, if that can be done now."""
+        try:
+            targets.get(record.spec.target).sweep(record, self.store)
+        except InfrastructureFailure:
+            return False
+        return True
 
     def _register(self, record: RunRecord) -> None:
         if self.store.files.list(layout.registrations(self.run_id)):
@@ -189,11 +208,13 @@ class Watcher:
             registrations.carry_out(self.store, record.spec)
 
     def _settle(self, record: RunRecord) -> None:
-        """Write what a killed judge left unwritten."""
+        """Do what a killed judge left undone, or could not do."""
         if record.verdict is not None and not self.store.settled(record.spec):
-            targets.get(record.spec.target).sweep(record, self.store)
+            verdict = Verdict.from_json(record.verdict)
+            late = time.time() - protocol.seconds_of(verdict.at) > SWEEP_FOR
+            swept = self._swept(record) or late
             self._register(record)
-            self.store.settle(record.spec, Verdict.from_json(record.verdict))
+            self.store.settle(record.spec, verdict, swept)
 
 
 def _identity() -> dict[str, Any]:

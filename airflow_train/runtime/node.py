@@ -242,7 +242,7 @@ class Node:
 
     def _look(self) -> None:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
-        if not os.path.exists(self.path(protocol.LAUNCH_FILE)):
+        if self.outbox is None and not os.path.exists(self.path(protocol.LAUNCH_FILE)):
             self._abandon()
         for words in self.memory.news(self.ranks.left()) + self.ranks.news():
             self._event(self.phases.name, words)

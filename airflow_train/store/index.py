@@ -36,9 +36,12 @@ def add(files: Files, run_id: str, experiment: str, created: str) -> None:
         files.create(_marker(scope, _ANY, run_id, created), b"")
 
 
-def finish(files: Files, run_id: str, experiment: str, created: str, status: str) -> None:
+def finish(
+    files: Files, run_id: str, experiment: str, created: str, status: str, *, active: bool = False
+) -> None:
     """Notes how a run ended, then takes it from the active ones. Harmless to repeat.
 
+    :param active: leave it among them, because something is still to be done for it.
     :raises StoreError: `status` is not one that a run ends with.
     """
     if status not in ENDED:
@@ -47,7 +50,7 @@ def finish(files: Files, run_id: str, experiment: str, created: str, status: str
         )
     for scope in _scopes(experiment):
         files.create(_marker(scope, status, run_id, created), b"")
-    for scope in reversed(_scopes(experiment)):
+    for scope in () if active else reversed(_scopes(experiment)):
         files.delete(f"{scope}/{_ACTIVE}/{_stamp(created)}-{run_id}")
 
 

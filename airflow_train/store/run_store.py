@@ -191,16 +191,22 @@ class RunStore:
         """Take the one right to start a run's ranks; used by cancel so that nobody else can start them."""
         return self.files.create_json(layout.claim(run_id), dict(who))
 
-    def decide(self, record: RunRecord, verdict: Verdict) -> Verdict:
-        """Write the verdict on a run unless there is one; returns the one that counts."""
+    def decide(self, record: RunRecord, verdict: Verdict, swept: bool = True) -> Verdict:
+        """Write the verdict on a run unless there is one; returns the one that counts.
+
+        :param swept: as in `settle`.
+        """
         run_id = record.run_id
         if not self.files.create_json(layout.verdict(run_id), verdict.to_json()):
             verdict = Verdict.from_json(self.files.read_json(layout.verdict(run_id)))
-        self.settle(record.spec, verdict)
+        self.settle(record.spec, verdict, swept)
         return verdict
 
-    def settle(self, spec: RunSpec, verdict: Verdict) -> None:
-        """Write what follows from a verdict: summary and index. Can be taken again after a kill in between."""
+    def settle(self, spec: RunSpec, verdict: Verdict, swept: bool = True) -> None:
+        """Write what follows from a verdict: summary and index. Can be taken again after a kill in between.
+
+        :param swept: False where its target still holds something of the run, which then stays among the active ones.
+        """
         summary = {
             "run_id": spec.run_id,
             "experiment": spec.experiment,
@@ -214,10 +220,10 @@ class RunStore:
             "error": verdict.message or None,
         }
         self.files.create_json(layout.summary(spec.run_id), summary)
-        index.finish(self.files, spec.run_id, spec.experiment, spec.created, verdict.status)
+        index.finish(self.files, spec.run_id, spec.experiment, spec.created, verdict.status, active=not swept)
 
     def settled(self, spec: RunSpec) -> bool:
-        """Is everything written that follows from the verdict?"""
+        """Is everything done that follows from the verdict?"""
         return not index.is_active(self.files, spec.run_id, spec.created)
 
     # ------------------------------------------------------------------ what the script said

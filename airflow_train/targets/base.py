@@ -15,6 +15,7 @@
 12. Values of secrets reach the ranks alone: no file, argument, object or environment of anything else holds them.
 13. `kept` shows what a target has built for runs, `forget` removes it when no run uses it: not even one that has just
     found it is left without.
+14. What a backend that doesn't answer keeps from being done is `BackendAway`: whoever looks next does it.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 from airflow_train.environments.recipe import Recipe
+from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store.run_store import RunStore
 
 #: Names, among a run's secrets, of the login at the registry of its image; no variable is called so.
 REGISTRY_USERNAME, REGISTRY_PASSWORD = "registry.username", "registry.password"
+
+
+class BackendAway(InfrastructureFailure):
+    """The backend doesn't answer: what it holds is unknown, and what was to be done can be done later."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ class Target(Protocol):
         """Bring logs and outputs home in place of a supervisor that died.
 
         :param secrets: as in `submit`; None where they can't be read, so that nothing may be copied that shows them.
+        :raises BackendAway: not now.
+        :raises InfrastructureFailure: not at all.
         """
         ...
 
@@ -141,7 +149,10 @@ class Target(Protocol):
         ...
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
-        """Remove whatever of the run is left."""
+        """Remove whatever of the run is left.
+
+        :raises InfrastructureFailure: it can't be removed now; the verdict doesn't wait, and whoever looks next tries.
+        """
         ...
 
     def leftovers(self, store: RunStore) -> Iterable[Leftover]:

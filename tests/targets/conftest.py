@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from airflow_train.targets import mpi
+from airflow_train.targets.docker import observe as watching
+from tests.targets import private_engine
 from tests.targets.lab import DOCKER, LOCAL, Lab
+from tests.targets.private_engine import PrivateEngine
 
 TARGETS = {
     "local": pytest.param(LOCAL, id="local"),
@@ -45,6 +48,33 @@ def lab(request: pytest.FixtureRequest, store_uri: str, tmp_path: Path) -> Itera
             # the package docker leaves sockets to the garbage collector where an engine goes away
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
+
+
+@pytest.fixture(scope="session")
+def private_engine_of_all(docker_engine: str) -> Iterator[PrivateEngine]:
+    """One for the tests of this process, with the image of the one that all share."""
+    del docker_engine
+    if why := private_engine.missing():
+        pytest.skip(why)
+    with PrivateEngine() as made:
+        yield made
+
+
+@pytest.fixture
+def own_engine(
+    private_engine_of_all: PrivateEngine, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PrivateEngine]:
+    """An engine that may be killed, which DOCKER_HOST names for the test's runs. Mark the test `docker`."""
+    del lab  # whose runs are ended while this engine is still there
+    made = private_engine_of_all
+    monkeypatch.setenv("DOCKER_HOST", made.address)
+    yield made
+    if made.live_restore:
+        made.live_restore = False
+        made.crash()
+    made.start()
+    for watch in list(watching._watches.values()):
+        watch.end()
 
 
 @pytest.fixture

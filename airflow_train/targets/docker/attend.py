@@ -29,7 +29,7 @@ class Attendant:
         run_id, name = record.run_id, plan.container_name(record.run_id)
         try:
             if record.cancel is not None and record.stop is None:
-                self._hand_over_cancel(record)
+                self.hand_over_cancel(record)
             self._pulse(run_id, store)
             self._puller.pull(store)
         except Gone:
@@ -40,7 +40,8 @@ class Attendant:
             if time.time() > deadline and time.time() > beat + protocol.LEASE_SECONDS:
                 self._engine.kill(name)
 
-    def _hand_over_cancel(self, record: RunRecord) -> None:
+    def hand_over_cancel(self, record: RunRecord) -> None:
+        """Put the request where the supervisor sees it, now and then until it has."""
         run_id = record.run_id
         if time.monotonic() - self._told >= _AGAIN:
             word = archive.single(protocol.CANCEL_FILE, layout.as_json(record.cancel))

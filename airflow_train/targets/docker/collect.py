@@ -6,6 +6,7 @@ Each step can be taken again by anybody after a kill: files are created exclusiv
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_train.exceptions import InfrastructureFailure
@@ -20,6 +21,8 @@ from airflow_train.targets.docker.stream import Stream
 
 #: Seconds that a supervisor has to collect what a killed one left.
 FINISHING = 3600.0
+#: How often one is started that collects: it may be killed, too.
+_ATTEMPTS = 3
 _REPORT = f"{protocol.node_folder(0)}/{protocol.REPORT_FILE}"
 #: What is only of use inside.
 _INSIDE = (protocol.LAUNCH_FILE, protocol.HEARTBEAT_FILE, protocol.CLAIM_FILE, protocol.CANCEL_FILE)
@@ -40,8 +43,11 @@ def collect(
     run_id, name = record.run_id, made.container
     try:
         _ended_container(record, made, engine, store)
-        if engine.stat(name, f"{plan.RUN_FOLDER}/{_REPORT}") is None:
-            _finish(record, made, engine, store, secrets)
+        for _ in range(_ATTEMPTS):
+            if engine.stat(name, f"{plan.RUN_FOLDER}/{_REPORT}") is not None:
+                break
+            if not _finish(record, made, engine, store, secrets):
+                break
         with engine.get(name, plan.RUN_FOLDER) as stream:
             report = _store(stream, run_id, store)
     except (Gone, arriving.Swept) as error:
@@ -57,12 +63,18 @@ def collect(
 
 
 def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> None:
-    """The container, which doesn't run; made again around the volume where somebody removed it."""
+    """The container, which doesn't run; made again around the volume where somebody removed it.
+
+    Where its image is gone too, as `docker system prune` leaves it, an empty one shows what is in the volume.
+    """
     found = engine.inspect(made.container)
     if found is None:
         if not engine.has_volume(made.volume):
             raise Gone("")
-        engine.create(made)
+        try:
+            engine.create(made)
+        except Gone:
+            engine.create(replace(made, configuration={**made.configuration, "Image": engine.empty_image()}))
     elif found["State"]["Status"] != "created":
         facts = end_facts(found)
         store.files.create_json(layout.container(record.run_id), facts)
@@ -87,13 +99,16 @@ def _finish(
     engine: Engine,
     store: RunStore,
     secrets: Mapping[str, str] | None,
-) -> None:
-    """Let the container collect what its killed supervisor left; a claim that lies there lets it do nothing else."""
+) -> bool:
+    """Let the container collect what its killed supervisor left; a claim that lies there lets it do nothing else.
+
+    :returns: False when there never was a supervisor.
+    """
     name = made.container
     if engine.stat(name, f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}/{protocol.CLAIM_FILE}") is None:
         error, reason = never_began(engine, made)
         report_failure(record.run_id, store, error, reason)
-        return
+        return False
     if secrets:
         found = image.fetched(engine, made.image, made.platform)
         content = protocol.packed(dict(secrets), {})
@@ -101,6 +116,7 @@ def _finish(
         engine.put(name, plan.HANDED.rpartition("/")[0], word)
     engine.start(name)
     engine.wait(name, FINISHING)
+    return True
 
 
 def report_failure(run_id: str, store: RunStore, error: str, reason: str) -> None:
@@ -120,8 +136,10 @@ def never_began(engine: Engine, made: plan.DockerPlan) -> tuple[str, str]:
         return f"the image {made.image} has no {python} in it", "could_not_start"
     if "exec format error" in said:
         return f"the image {made.image} is made for other processors than the engine's", "could_not_start"
-    if state.get("ExitCode") == 137:
-        return "its container was killed before its supervisor began", "infrastructure"
+    if (
+        not said
+    ):  # Python says what it lacks; who is killed with the engine, or with its machine, says nothing
+        return f"its container ended ({last}) before its supervisor began", "infrastructure"
     return (
         f"{python} of the image {made.image} can't run the supervisor, which needs Python 3.8 or later ({last})",
         "could_not_start",
@@ -152,9 +170,14 @@ def _store(stream: Stream, run_id: str, store: RunStore) -> bytes | None:
 
 
 def sweep(run_id: str, engine: Engine, store: RunStore) -> None:
-    """Remove container and volume, and the segments where the whole files have come home."""
-    engine.remove(plan.container_name(run_id))
-    engine.remove_volume(plan.volume_name(run_id))
-    if store.files.exists(layout.report(run_id)):
-        store.files.delete_tree(layout.outbox(run_id))
-    store.files.remove_half_written(layout.run(run_id))
+    """Remove container and volume, and the segments where the whole files have come home.
+
+    :raises InfrastructureFailure: the engine has something of it still.
+    """
+    try:
+        engine.remove(plan.container_name(run_id))
+        engine.remove_volume(plan.volume_name(run_id))
+    finally:
+        if store.files.exists(layout.report(run_id)):
+            store.files.delete_tree(layout.outbox(run_id))
+        store.files.remove_half_written(layout.run(run_id))

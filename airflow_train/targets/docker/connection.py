@@ -110,6 +110,12 @@ class Connection:
         client._version = spoken  # noqa: SLF001 - what version="auto" does, had it asked
         return client
 
+    def identity(self) -> str:
+        """What tells this engine from every other, wherever it is reached; empty where it doesn't say."""
+        client = self.client()
+        with sentences("asking who it is", self.where):
+            return str(client.info().get("ID") or "")
+
     def version(self) -> dict[str, Any]:
         """What the engine says of itself."""
         client = self.client()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,13 @@ from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.connection import PATIENCE, Connection
 from airflow_train.targets.docker.errors import Gone, Refusal, Taken, sentences
 from airflow_train.targets.docker.stream import Stream
+
+#: Seconds that somebody else's removal of a container may take.
+_REMOVAL = 30.0
+#: Seconds without an event after which a stream of them breaks: a connection that was lost on the way says nothing.
+_SILENCE = 60.0
+#: Stands in for an image that is gone, where nothing of it is to run.
+_EMPTY = "airflow-train/empty"
 
 
 class Engine(Connection):
@@ -30,6 +38,13 @@ class Engine(Connection):
     def has_image(self, name: str) -> bool:
         """Is it there?"""
         return self.find_image(name) is not None
+
+    def empty_image(self) -> str:
+        """Name of an image with nothing in it."""
+        if not self.has_image(_EMPTY):
+            with sentences("making an empty image", self.where):
+                self.client().import_image_from_data(b"\0" * 1024, repository=_EMPTY)
+        return _EMPTY
 
     def pull(self, name: str, platform: str | None, login: Mapping[str, Any]) -> None:
         """Have the engine fetch an image from its registry.
@@ -119,19 +134,32 @@ class Engine(Connection):
             self.client().wait(name, timeout=timeout)
 
     def remove(self, name: str) -> None:
-        """Remove a container, running or not; one that is gone is fine."""
-        try:
-            with sentences(f"removing the container {name}", self.where):
-                self.client().remove_container(name, v=True, force=True)
-        except (Gone, Taken):  # somebody else is removing it
-            return
+        """Remove a container, running or not; one that is gone is fine.
+
+        :raises InfrastructureFailure: it is still there.
+        """
+        deadline = time.monotonic() + _REMOVAL
+        while True:
+            try:
+                with sentences(f"removing the container {name}", self.where):
+                    self.client().remove_container(name, v=True, force=True)
+                return
+            except Gone:
+                return
+            except Taken:  # somebody else is removing it: its volume isn't free yet
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume; one that is gone is fine."""
+        """Remove a volume; one that is gone is fine.
+
+        :raises InfrastructureFailure: it is in use.
+        """
         try:
             with sentences(f"removing the volume {name}", self.where):
                 self.client().remove_volume(name, force=True)
-        except (Gone, Taken):
+        except Gone:
             return
 
     def has_volume(self, name: str) -> bool:
@@ -212,14 +240,19 @@ class Engine(Connection):
             return found
 
     @contextmanager
-    def events(self) -> Iterator[Iterator[dict[str, Any]]]:
-        """A stream of what happens to containers of ours, from now on."""
+    def events(self, silence: float = _SILENCE) -> Iterator[Iterator[dict[str, Any]]]:
+        """A stream of what happens to containers of ours, from now on; breaks when nothing has for so many seconds."""
+        from docker.utils import convert_filters
+
         client = self.client(fresh=True)
         try:
             with sentences("listening to its events", self.where):
-                filters = {"label": plan.LABEL, "type": "container"}
-                stream = client.events(decode=True, filters=filters)
-            yield stream
+                filters = convert_filters({"label": plan.LABEL, "type": "container"})
+                # its own call listens for ever
+                place = client._url("/events")  # noqa: SLF001
+                answer = client.get(place, params={"filters": filters}, stream=True, timeout=silence)
+                client._raise_for_status(answer)  # noqa: SLF001
+            yield client._stream_helper(answer, decode=True)  # noqa: SLF001
         finally:
             client.close()
 

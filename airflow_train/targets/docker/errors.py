@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
+from airflow_train.targets.base import BackendAway
 
 NO_PACKAGE = (
     "compute targets of type docker need the package docker, which isn't installed; "
@@ -21,7 +22,7 @@ _TELLING = re.compile(
 )
 
 
-class EngineUnreachable(InfrastructureFailure):
+class EngineUnreachable(BackendAway):
     """The engine doesn't answer: what it runs is unknown."""
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_train.exceptions import TrainError
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.engine import Engine
 
@@ -44,8 +43,8 @@ def watch(engine: Engine) -> Watch:
 class Watch:
     """States of all containers of ours, kept by a thread that listens to one stream of events.
 
-    The stream comes first and the list after it, so that nothing falls between; when the stream breaks, all is asked
-    again.
+    The stream comes first and the list after it, so that nothing falls between. When the stream breaks, or was silent
+    for a minute, which a lost connection is too, all is asked again.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -96,22 +95,26 @@ class Watch:
         while not self._ended.is_set() and time.monotonic() - self._asked < IDLE:
             try:
                 with self._engine.events() as stream:
-                    self._sure.clear()
-                    self._states = {_name(one): _state(one["State"]) for one in self._engine.containers()}
-                    self._listens.set()
+                    self._list()
                     pause = _PAUSES[0]
                     for event in stream:
                         self._take(event)
                         if self._ended.is_set():
                             break
-            except (TrainError, OSError, ValueError, AttributeError):
-                pass  # whoever needs the engine says so
-            except Exception as error:  # noqa: BLE001 - foreign transport errors, as a stream breaks in many ways
-                del error
-            self._listens.clear()
-            self._states = None
+            except Exception:  # noqa: BLE001 - streams break in many ways; whoever needs the engine says so
+                self._listens.clear()
+                self._states = None
             self._ended.wait(pause)
             pause = min(pause * 2, _PAUSES[1])
+        self._listens.clear()
+        self._states = None
+
+    def _list(self) -> None:
+        """What is there. A container that runs is known to, until its next event."""
+        found = {_name(one): _state(one["State"]) for one in self._engine.containers()}
+        self._sure = {name: self.heard(name) for name, state in found.items() if state == "running"}
+        self._states = found
+        self._listens.set()
 
     def _take(self, event: Mapping[str, Any]) -> None:
         name = event.get("Actor", {}).get("Attributes", {}).get("name", "")

@@ -117,7 +117,12 @@ class DockerTarget:
         self._engine.put(
             made.container, plan.ROOT, iter(archive.Archive(spec, made, store, owner, variables))
         )
-        claim = {"container": made.container, "host": self._engine.where, "at": protocol.timestamp()}
+        claim = {
+            "container": made.container,
+            "engine": self._engine.identity(),
+            "host": self._engine.where,
+            "at": protocol.timestamp(),
+        }
         if store.take_claim(run_id, claim):
             self._start(run_id, store)
         elif self._over(run_id, store):
@@ -166,11 +171,15 @@ class DockerTarget:
             return self._look(record, store)
         except EngineUnreachable:
             return Observation(supervisor=None, ranks=None, patience=ENGINE_PATIENCE)
+        except InfrastructureFailure as error:  # an engine that shuts down refuses what it did a moment ago
+            return Observation(supervisor=None, ranks=None, note=str(error), patience=ENGINE_PATIENCE)
 
     def _look(self, record: RunRecord, store: RunStore) -> Observation:
         run_id, name = record.run_id, plan.container_name(record.run_id)
         state, found = observe.state(self._engine, run_id)
         if state == "created":  # whoever claimed it died before starting it
+            if record.cancel is not None:
+                self._attendant(run_id).hand_over_cancel(record)
             self._start(run_id, store)
             state = "running"
         if state == "paused":
@@ -180,16 +189,30 @@ class DockerTarget:
             state = "running"
         if state == "running":
             self._ran.add(run_id)
-            key = self._engine.key, run_id
-            self._attendants.setdefault(key, attend.Attendant(self._engine, run_id)).look(record, store)
+            self._attendant(run_id).look(record, store)
             return Observation(supervisor=True, ranks=True)
         if found is None:
-            return Observation(supervisor=False, ranks=False, note="its container was removed from outside")
+            return self._missing(record)
         return Observation(
             supervisor=False,
             ranks=False,
             note=f"its container ended with {_ending(collect.end_facts(found))}",
         )
+
+    def _attendant(self, run_id: str) -> attend.Attendant:
+        key = self._engine.key, run_id
+        return self._attendants.setdefault(key, attend.Attendant(self._engine, run_id))
+
+    def _missing(self, record: RunRecord) -> Observation:
+        """The engine has no such container; another one, with the same address on another machine, may have it."""
+        claim = record.claim or {}
+        if claim.get("engine") in ("", None, self._engine.identity()):
+            return Observation(supervisor=False, ranks=False, note="its container was removed from outside")
+        note = (
+            f"it was started on another Docker engine than the one at {self._engine.where} that whoever looked "
+            "could reach, and hasn't been heard of"
+        )
+        return Observation(supervisor=None, ranks=None, note=note, patience=ENGINE_PATIENCE)
 
     def glance(self, run_id: str, store: RunStore) -> bool:
         """Have the engine's events told of the container's end, or somebody else of the run's?"""
@@ -215,14 +238,11 @@ class DockerTarget:
             collect.collect(record, self.plan(record.spec, store), self._engine, store, variables)
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
-        """Remove container and volume; where the engine is away, `airflow-train cleanup` finds them later."""
+        """Remove container and volume; `airflow-train cleanup` finds what nobody comes back for."""
         run_id = record.run_id
         self._ran.discard(run_id)
         self._attendants.pop((self._engine.key, run_id), None)
-        try:
-            collect.sweep(run_id, self._engine, store)
-        except EngineUnreachable:
-            return
+        collect.sweep(run_id, self._engine, store)
 
     def leftovers(self, store: RunStore) -> list[Leftover]:
         """Containers and volumes of this store's runs that have ended, or are gone."""

@@ -16,5 +16,9 @@ def observe(record: RunRecord) -> Observation:
     ranks = True if True in living else None if None in living else False
     supervisor = protocol.alive(dict(record.claim))
     pid = record.claim["pid"]
-    note = "" if supervisor else f"its supervisor (process {pid} on {record.claim['host']}) was killed"
+    note = (
+        ""
+        if supervisor is not False
+        else f"its supervisor (process {pid} on {record.claim['host']}) was killed"
+    )
     return Observation(supervisor, ranks, note)
