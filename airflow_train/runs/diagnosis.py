@@ -69,6 +69,22 @@ def lost_memory(exit_record: Json) -> bool:
     return bool((exit_record.get("memory") or {}).get("oom_kills"))
 
 
+def _node_lost_memory(exit_record: Json) -> bool:
+    """Has the kernel killed a process for want of memory, maybe of this rank? Where ranks share a container, it
+    counts for all of them together."""
+    return bool((exit_record.get("memory") or {}).get("node_oom_kills"))
+
+
+def starved(exits: Iterable[Json], world_size: int) -> str:
+    """What a run that was stopped may have waited for: a process that it had lost; empty when it had lost none."""
+    exits = list(exits)
+    if own := next(filter(lost_memory, exits), None):
+        return sentence(own, world_size)
+    if shared := next(filter(_node_lost_memory, exits), None):
+        return f"A process of node {shared['node']} was killed {_at_limit(shared, shared=True)}."
+    return ""
+
+
 def signal_name(number: int) -> str:
     """`SIGSEGV (segmentation fault)` for 11."""
     try:
@@ -85,6 +101,8 @@ def reason(cause: Json) -> str:
         return "out_of_memory" if cause["memory"]["at_limit"] else "infrastructure"
     if cause["could_not_start"]:
         return "could_not_start"
+    if _fell_with_another(cause):
+        return "out_of_memory" if cause["memory"]["at_limit"] else "infrastructure"
     if cause["stopped_by"] == protocol.WRAPPER_KILLED:
         return "infrastructure"
     number = cause["signal"]
@@ -102,7 +120,16 @@ def sentence(cause: Json, world_size: int) -> str:
         return f"{who} could not be started: {cause['could_not_start']}."
     if cause["stopped_by"] == protocol.WRAPPER_KILLED:
         return f"{who} ended because its wrapper process was killed from outside."
+    if _fell_with_another(cause):
+        return (
+            f"{who} {_ending(cause)}, after a process of its node was killed {_at_limit(cause, shared=True)}."
+        )
     return f"{who} {_ending(cause)}."
+
+
+def _fell_with_another(cause: Json) -> bool:
+    """Did this rank fail by itself where a process, most likely one of its own, was killed for want of memory?"""
+    return _node_lost_memory(cause) and cause["stopped_by"] is None
 
 
 def _ending(cause: Json) -> str:
@@ -123,9 +150,7 @@ def _ending(cause: Json) -> str:
 
 def _want_of_memory(cause: Json, world_size: int) -> str:
     memory, shared = cause["memory"], world_size > 1
-    whose = "its node's" if shared else "its"
-    limit = f"{whose} limit of {protocol.size(memory['limit_bytes'])} (memory)"
-    where = f"at {limit}" if memory["at_limit"] else f"because the machine had none left, below {limit}"
+    where = _at_limit(cause, shared=shared)
     if shared and memory["peak_bytes"]:
         where += f", of which it held {_mebibytes(memory['peak_bytes'])}"
     if cause["stopped_by"] is not None:
@@ -133,6 +158,13 @@ def _want_of_memory(cause: Json, world_size: int) -> str:
     if cause["signal"] == signals.SIGKILL:
         return f"it was killed {where}"
     return f"a process of it was killed {where}, and the rank {_ending(cause)}"
+
+
+def _at_limit(cause: Json, *, shared: bool) -> str:
+    memory = cause["memory"]
+    whose = "its node's" if shared else "its"
+    limit = f"{whose} limit of {protocol.size(memory['limit_bytes'])} (memory)"
+    return f"at {limit}" if memory["at_limit"] else f"because the machine had none left, below {limit}"
 
 
 def _mebibytes(count: int) -> str:

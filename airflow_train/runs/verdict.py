@@ -130,9 +130,8 @@ def _failed(failed: Verdict, record: RunRecord, lost: str | None) -> Verdict:
 
 
 def _starved(record: RunRecord) -> str:
-    """What a run that was stopped may have waited for: a process that it had lost."""
-    cause = next(filter(diagnosis.lost_memory, record.exits.values()), None)
-    return "" if cause is None else f" {diagnosis.sentence(cause, record.spec.world_size)}"
+    said = diagnosis.starved(record.exits.values(), record.spec.world_size)
+    return f" {said}" if said else ""
 
 
 def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:

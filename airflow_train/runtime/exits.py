@@ -69,7 +69,7 @@ def memory_of(
     facts = cgroups.facts(place, rank)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     if place.get("whole") and len(launch["ranks"]) > 1 and not killed:
-        facts["oom_kills"] = 0
+        facts["node_oom_kills"], facts["oom_kills"] = facts["oom_kills"], 0
     return facts
 
 

@@ -39,7 +39,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          "max_rss_bytes", "cpu_seconds", "ended_leftovers", "retries", "lost_output_bytes",
                          "last_lines", "exception", "memory"}; `memory` is null where no limit holds, else
                          {"limit_bytes", "peak_bytes", "oom_kills", "at_limit"}: of all processes of the rank, those
-                         killed of its last try; did its node meet the limit?
+                         killed of its last try; did its node meet the limit? Where ranks share a container's
+                         limit, "node_oom_kills" counts what may have been another rank's
     registrations/*.json {"at", "run_id", "model_name", "model_path", "tags", …}: the script wants a model registered
     children/0001/child.json
                          {"at", "id", "name", "tags"}: a child run of the script; metrics.jsonl beside it

@@ -14,7 +14,10 @@ import pytest
 from airflow_train.runtime import protocol
 from tests.targets.lab import Lab, until
 
-pytestmark = [pytest.mark.only("local"), pytest.mark.cgroups, pytest.mark.usefixtures("cgroups")]
+pytestmark = [pytest.mark.cgroups, pytest.mark.usefixtures("cgroups")]
+own_groups = pytest.mark.only(
+    "local"
+)  # every rank has a group of its own, a container's ranks have one together
 
 #: What a script eats with: `hold` takes so many MiB and touches them, `lose` starts a process that takes too many.
 EAT = """
@@ -45,6 +48,7 @@ def test_a_script_that_meets_its_limit_is_told_so(lab: Lab) -> None:
     )
 
 
+@own_groups
 def test_the_rank_that_was_killed_is_named_and_what_it_held(lab: Lab) -> None:
     reason, message, rank = said(lab, "hold(200) if rank == '3' else signal.pause()", node_count=2, **PAIR)
 
@@ -56,6 +60,7 @@ def test_the_rank_that_was_killed_is_named_and_what_it_held(lab: Lab) -> None:
     assert "(memory), of which it held" in message
 
 
+@own_groups
 def test_every_node_has_the_limit_for_itself(lab: Lab) -> None:
     meet = "while open(os.environ['MARK']).read().count('ready') < 2: time.sleep(.01)"
     code = f"x = hold(40); mark('ready')\n{meet}"
@@ -65,6 +70,7 @@ def test_every_node_has_the_limit_for_itself(lab: Lab) -> None:
     assert said(lab, code, **PAIR)[0] == "out_of_memory"  # two on one node
 
 
+@own_groups
 def test_swap_is_no_way_out(lab: Lab) -> None:
     """Memory and swap have one limit (or there is no swap for the script)."""
     run_id = lab.start("mark('ready'); signal.pause()", **LIMIT)
@@ -78,6 +84,7 @@ def test_swap_is_no_way_out(lab: Lab) -> None:
     assert found & {SIZE << 20, 0}
 
 
+@own_groups
 def test_a_rank_that_fails_for_a_process_it_lost_is_out_of_memory_too(lab: Lab) -> None:
     reason, message, rank = said(lab, "sys.exit(3 if rank == '1' and lose() else 0)", **PAIR)
 
@@ -91,8 +98,8 @@ def test_a_rank_that_goes_on_without_a_process_is_said_to_while_it_does(lab: Lab
         EAT + "signal.signal(signal.SIGUSR1, lambda *_: None); lose(); signal.pause()", **LIMIT
     )
     words = "rank 0 on node 0 goes on, but a process of it ran out of memory and was killed at the limit of 64 MiB"
-    until(lambda: lab.store.record(run_id).reason == words)
-    os.kill(lab.started(run_id)[0]["script"]["pid"], signal.SIGUSR1)
+    until(lambda: lab.look(run_id).record.reason == words)
+    lab.kill(run_id, "script", signal.SIGUSR1)
     view = lab.wait(run_id)
 
     assert view.status == "Completed"
@@ -100,6 +107,25 @@ def test_a_rank_that_goes_on_without_a_process_is_said_to_while_it_does(lab: Lab
     assert words in lab.output(run_id, "system_logs/node_0.txt")
 
 
+@pytest.mark.only("docker")
+def test_in_a_container_a_rank_that_fails_where_a_process_was_lost_is_named_with_the_limit(lab: Lab) -> None:
+    """As a data loader's worker: the kernel counts for the container, not for each of its ranks."""
+    job = {**PAIR, "memory": "96Mi", "memory_bytes": 96 << 20}
+    reason, message, rank = said(lab, "sys.exit(3 if rank == '1' and lose() else 0)", **job)
+    assert (reason, rank) == ("out_of_memory", 1)
+    assert message.startswith(
+        "Rank 1 of 2 (node 0) exited with code 3, after a process of its node was killed"
+    )
+    assert message.endswith("at its node's limit of 96 MiB (memory).")
+
+    reason, message, _ = said(
+        lab, "if rank == '1': lose()\nsignal.pause()", max_run_duration_seconds=3.0, **job
+    )
+    assert reason == "time_limit"
+    assert message.endswith("A process of node 0 was killed at its node's limit of 96 MiB (memory).")
+
+
+@own_groups
 def test_a_rank_that_waits_for_a_process_it_lost_is_the_cause_when_another_loses_patience(lab: Lab) -> None:
     code = """
     if rank == '1':
@@ -122,6 +148,7 @@ def test_a_time_limit_that_a_lost_process_led_to_says_so(lab: Lab) -> None:
                             "and the rank was stopped later.")  # fmt: skip
 
 
+@own_groups
 def test_what_a_run_used_is_in_its_records(lab: Lab) -> None:
     view = lab.run(EAT + "x = hold(30)", **LIMIT)
     exit_record, report = view.record.exits[0], view.record.report or {}
@@ -130,10 +157,12 @@ def test_what_a_run_used_is_in_its_records(lab: Lab) -> None:
     assert 30 << 20 < exit_record["memory"]["peak_bytes"] <= report["memory"]["peak_bytes"]["0"] < 60 << 20
 
 
+@own_groups
 def test_a_limit_too_small_for_any_program_is_met_at_once(lab: Lab) -> None:
     assert said(lab, "", memory="1Mi", memory_bytes=1 << 20)[0] == "out_of_memory"
 
 
+@own_groups
 @pytest.mark.mpi
 def test_ranks_that_mpirun_starts_are_limited_as_others_are(lab: Lab, mpi_python: str) -> None:
     code = "rank = os.environ['OMPI_COMM_WORLD_RANK']\nhold(200) if rank == '2' else signal.pause()"
@@ -146,6 +175,7 @@ def test_ranks_that_mpirun_starts_are_limited_as_others_are(lab: Lab, mpi_python
     )
 
 
+@own_groups
 def test_groups_of_a_killed_supervisor_are_removed_with_whoever_hides_in_them(lab: Lab) -> None:
     """A process that nobody descends from and that carries no run id is found by its group."""
     hidden = "import os, time; open(os.environ['P'], 'w').write(str(os.getpid())); time.sleep(600)"
@@ -167,6 +197,7 @@ def test_groups_of_a_killed_supervisor_are_removed_with_whoever_hides_in_them(la
     assert lab.nothing_left(run_id)
 
 
+@own_groups
 def test_where_groups_can_not_be_written_one_line_says_so_and_the_run_goes_on(
     lab: Lab, tmp_path: Path
 ) -> None:
