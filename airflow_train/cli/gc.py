@@ -39,7 +39,8 @@ def gc(args: Namespace) -> int:
 def _prune(name: str, target: Target, store: RunStore, args: Namespace, found: list[dict[str, Any]]) -> None:
     for one in target.kept(store):
         known = any(each["what"] == one.what for each in found)  # two names of one place
-        if known or one.in_use or one.idle < args.older_than:
+        young = one.key and one.idle < args.older_than  # without a key, it is what a killed build left
+        if known or one.in_use or young:
             continue
         if args.dry_run or target.forget(one):
             found.append({"target": name, **one.to_json(), "removed": not args.dry_run})

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from airflow_train.exceptions import BuildFailed, InfrastructureFailure, RunNotCompleted
 
 #: What the machine or the network is to blame for, not the packages.
-_UNREACHABLE = re.compile(
+UNREACHABLE = re.compile(
     r"Failed to fetch|network was disabled|error sending request|Connection refused|dns error|timed out"
-    r"|Temporary failure in name resolution|CondaHTTPError|Could not resolve host|Download error",
+    r"|Temporary failure|CondaHTTPError|Could not resolve host|Download error|Failed to establish a new connection",
     re.IGNORECASE,
 )
 #: Answers of an index that stay the same: not found, not allowed.
@@ -36,7 +36,7 @@ def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted
             "the environment could not be built: no space is left on this machine; free some, or move "
             "[train] environments"
         )
-    if _UNREACHABLE.search(said) and not _REFUSED.search(said):
+    if UNREACHABLE.search(said) and not _REFUSED.search(said):
         return InfrastructureFailure(
             f"the environment could not be built: the package index can't be reached ({_reason(lines)})"
         )

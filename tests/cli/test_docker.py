@@ -42,6 +42,16 @@ def test_a_dry_run_shows_container_volume_and_contents_and_makes_nothing(
     assert docker_objects("RUN_ID") == []
 
 
+def test_a_dry_run_shows_what_an_image_is_built_of(
+    cli: Callable[..., Any], define: Callable[..., str]
+) -> None:
+    definition = define("prints_and_logs", pip_packages=["six==1.16.0"])
+    plan = cli("dry-run", definition, "--target", "docker", "--json").data["plan"]
+
+    assert plan["configuration"]["Image"] == plan["environment"]["image"]
+    assert plan["environment"]["recipe"] == {"base_image": IMAGE, "pip": ["six==1.16.0"]}
+
+
 def test_doctor_asks_the_engine(cli: Callable[..., Any]) -> None:
     found = {one["what"]: one for one in cli("doctor", "--json").data}
 
@@ -52,10 +62,10 @@ def test_doctor_asks_the_engine(cli: Callable[..., Any]) -> None:
 def test_what_a_target_cannot_honour_is_refused_before_anything_is_made(
     cli: Callable[..., Any], define: Callable[..., str]
 ) -> None:
-    answer = cli("run", define("prints_and_logs", pip_packages=["numpy"]), "--target", "docker")
+    answer = cli("run", define("prints_and_logs", use_docker=False), "--target", "docker")
 
     assert answer.code == 2
-    assert "pip_packages can't be honoured on the docker target" in answer.err
+    assert "use_docker is false, but the docker target runs containers" in answer.err
 
 
 def test_cleanup_removes_what_nobody_owns_and_nothing_else(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from airflow_train import targets
 from airflow_train.definitions.job import Job
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store.run_store import RunStore, open_store
-from airflow_train.targets.docker import arguments, plan
+from airflow_train.targets.docker import arguments, build, plan
 
 NOWHERE = "unix:///nowhere/docker.sock"
 
@@ -185,8 +185,10 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
     ("job", "said"),
     [
         ({"inputs": ["x"]}, "inputs can't be honoured on the docker target"),
-        ({"environment": {"pip_packages": ["x"]}}, "pip_packages can't be honoured"),
-        ({"environment": {"dockerfile": "FROM x"}}, "docker.base_dockerfile can't be honoured"),
+        (
+            {"environment": {"pip_packages": ["x"]}, "interpreter_path": "/opt/python"},
+            "interpreter_path is /opt/python, but packages are installed for the image's own Python",
+        ),
         ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),
         ({"distribution": {"type": "mpi"}}, "distributed_training: mpi can't be honoured"),
         ({"use_docker": False}, "use_docker is false"),
@@ -207,6 +209,14 @@ def test_without_any_image_the_mend_is_named(store: RunStore) -> None:
     [found] = problems(store, {"image": None})
 
     assert "give custom_docker_image, or set the option image of compute target 'd'" in found
+
+
+def test_packages_need_no_image_as_there_is_a_public_one_for_each_python() -> None:
+    asked = {"conda_packages": ["python=3.11"], "pip_packages": ["six"]}
+    recipe = build.recipe_for(asdict(Job("Estimator", ".", environment=asked)), {})
+
+    assert recipe is not None
+    assert recipe.base_image == "python:3.11-slim"
 
 
 def test_neither_plan_nor_check_imports_docker() -> None:

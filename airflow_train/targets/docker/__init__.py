@@ -7,7 +7,9 @@
 | several processes on one node          | PyTorchConfiguration                                                       |
 | cpu, memory, shm_size, gpu             | yes; out of memory is named with the limit                                 |
 | DockerConfiguration.arguments          | those of `docker run` in `arguments.py`; all others are refused            |
-| several nodes, MPI, packages, inputs   | refused at submit                                                          |
+| pip, conda and apt packages            | an image `airflow-train/environment:<key>`, built once for all who ask     |
+| Dockerfile, build context              | the same; packages come on top                                             |
+| several nodes, MPI, inputs             | refused at submit                                                          |
 | registry with a login                  | `image_registry_details`, the target's connection, or `docker login` here  |
 | resume_from, outputs of an attempt before | yes: copies come with the code                                          |
 | run store                              | any that keeps: the container never sees it                                |

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.docker import arguments, plan
+from airflow_train.targets.docker import arguments, build, plan
 from airflow_train.targets.docker.place import CONNECTION
 
 #: option of the target → the argument of `docker run` that it stands for, once or for each of a list
@@ -21,15 +21,6 @@ OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", *_AS_ARGUMENT)
 
 #: part of a job → what people call it; each is refused as long as this target can't honour it
 _NOT_HERE = {"inputs": "inputs"}
-#: key of a job's environment → what authors wrote to ask for it
-_NOT_IN_AN_IMAGE = {
-    "pip_packages": "pip_packages",
-    "conda_packages": "conda_packages",
-    "conda_channels": "conda channels",
-    "pip_requirements_file": "pip_requirements_file",
-    "conda_dependencies_file": "conda_dependencies_file",
-    "dockerfile": "docker.base_dockerfile",
-}
 
 
 def problems_of(
@@ -38,7 +29,6 @@ def problems_of(
     """Everything that containers can't honour, one sentence each."""
     environment = job["environment"]
     words = [words for part, words in _NOT_HERE.items() if job[part]]
-    words += [words for part, words in _NOT_IN_AN_IMAGE.items() if environment.get(part)]
     problems = [
         f"{one} can't be honoured on the docker target; leave it out, or use an image that has what it asks for."
         for one in words
@@ -55,7 +45,10 @@ def problems_of(
         )
     if not job["use_docker"]:
         problems.append("use_docker is false, but the docker target runs containers; use local.")
-    if not plan.image_of(job, options):
+    recipe = build.recipe_for(job, options)
+    if recipe is not None and (recipe.pip or recipe.conda or recipe.python):
+        problems += _interpreter_problems(job, options, target)
+    if recipe is None and not plan.image_of(job, options):
         problems.append(
             f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
         )
@@ -73,6 +66,19 @@ def _registry_problems(registry: Mapping[str, Any]) -> list[str]:
         given, lacks = ("username", "password") if registry.get("username") else ("password", "username")
         return [f"image_registry_details has a {given} but no {lacks}; give both, or leave both out."]
     return []
+
+
+def _interpreter_problems(job: Mapping[str, Any], options: Mapping[str, Any], target: str) -> list[str]:
+    """Packages are installed for the image's own Python."""
+    named = job["interpreter_path"] or options.get("interpreter_path")
+    if named in (None, "", "python", "python3"):
+        return []
+    whose = (
+        "interpreter_path" if job["interpreter_path"] else f"interpreter_path of compute target {target!r}"
+    )
+    return [
+        f"{whose} is {named}, but packages are installed for the image's own Python; leave one of them out."
+    ]
 
 
 def wanted(job: Mapping[str, Any], options: Mapping[str, Any]) -> arguments.Wanted:

@@ -110,7 +110,7 @@ def _finish(
         report_failure(record.run_id, store, error, reason)
         return False
     if secrets:
-        found = image.fetched(engine, made.image, made.platform)
+        found = engine.inspect(name) or {}
         content = protocol.packed(dict(secrets), {})
         word = archive.single(protocol.HANDED_FILE, content, 0o400, image.owner(engine, made, found))
         engine.put(name, plan.HANDED.rpartition("/")[0], word)

@@ -3,69 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.targets.docker import plan
-from airflow_train.targets.docker.connection import PATIENCE, Connection
+from airflow_train.targets.docker.connection import PATIENCE
 from airflow_train.targets.docker.errors import Gone, Refusal, Taken, sentences
+from airflow_train.targets.docker.image_calls import ImageCalls
 from airflow_train.targets.docker.stream import Stream
 
 #: Seconds that somebody else's removal of a container may take.
 _REMOVAL = 30.0
 #: Seconds without an event after which a stream of them breaks: a connection that was lost on the way says nothing.
 _SILENCE = 60.0
-#: Stands in for an image that is gone, where nothing of it is to run.
-_EMPTY = "airflow-train/empty"
 
 
-class Engine(Connection):
+class Engine(ImageCalls):
     """One engine and what it can be asked for."""
-
-    # ------------------------------------------------------------------ images
-
-    def find_image(self, name: str) -> dict[str, Any] | None:
-        """What the engine knows of an image; None when it has none of that name."""
-        try:
-            with sentences(f"looking for the image {name}", self.where):
-                found: dict[str, Any] = self.client().inspect_image(name)
-                return found
-        except Gone:
-            return None
-
-    def has_image(self, name: str) -> bool:
-        """Is it there?"""
-        return self.find_image(name) is not None
-
-    def empty_image(self) -> str:
-        """Name of an image with nothing in it."""
-        if not self.has_image(_EMPTY):
-            with sentences("making an empty image", self.where):
-                self.client().import_image_from_data(b"\0" * 1024, repository=_EMPTY)
-        return _EMPTY
-
-    def pull(self, name: str, platform: str | None, login: Mapping[str, Any]) -> None:
-        """Have the engine fetch an image from its registry.
-
-        :param login: as `login.choose` gives it; empty for nobody.
-        :raises InfrastructureFailure: with what the engine says.
-        """
-        repository, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "latest")
-        repository, tag = (name, "") if "@" in name else (repository, tag)
-        with sentences(f"pulling the image {name}", self.where):
-            lines = self.client(600).pull(
-                repository,
-                tag=tag or None,
-                platform=platform,
-                auth_config=dict(login),
-                stream=True,
-                decode=True,
-            )
-            for line in lines:
-                if "error" in line:
-                    raise InfrastructureFailure(str(line["error"]))
 
     # ------------------------------------------------------------------ containers
 

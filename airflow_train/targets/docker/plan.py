@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from airflow_train.environments import image as images
+from airflow_train.environments.recipe import Recipe, image_name
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
@@ -52,6 +54,8 @@ class DockerPlan:
     #: What of it comes from earlier runs: `source` is a name in the run store or a path of whoever submits, `target`
     #: a path in the container.
     earlier: tuple[Mapping[str, str], ...] = ()
+    #: What the image is built of, where it is built; see `environments/image.py`.
+    environment: Mapping[str, Any] | None = None
 
     @property
     def image(self) -> str:
@@ -93,7 +97,12 @@ def places(python: str, interpreter: str) -> launch.Places:
 
 
 def build(
-    spec: RunSpec, options: Mapping[str, Any], wanted: arguments.Wanted, store: str, python: str = "python3"
+    spec: RunSpec,
+    options: Mapping[str, Any],
+    wanted: arguments.Wanted,
+    store: str,
+    python: str = "python3",
+    recipe: Recipe | None = None,
 ) -> DockerPlan:
     """The plan of a run.
 
@@ -101,6 +110,7 @@ def build(
     :param wanted: what arguments of `docker run` ask for.
     :param store: URI of the run store, by which a cleanup tells its own runs from others'.
     :param python: the image's interpreter, for the runtime and for scripts that name none.
+    :param recipe: what the image has to be built of.
     """
     job = spec.job
     where = places(python, job["interpreter_path"] or options.get("interpreter_path") or python)
@@ -132,7 +142,7 @@ def build(
         host["Tmpfs"] = {"/tmp": "", **host.get("Tmpfs", {})}  # noqa: S108 - in the container
     made["memory_bytes"] = host.get("Memory")
     configuration = {
-        "Image": image_of(job, options),
+        "Image": images.tag(recipe) if recipe else image_of(job, options),
         "Entrypoint": [*where.runtime_command(), "container", where.file()],
         "Cmd": [],
         "WorkingDir": ROOT,
@@ -161,16 +171,13 @@ def build(
         contents,
         made,
         tuple(earlier.copies),
+        images.described(recipe) if recipe else None,
     )
 
 
 def image_of(job: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """The job's image, with the address of its registry, or the target's; empty when neither names one."""
-    named = job["environment"].get("image")
-    if not named:
-        return str(options.get("image") or "")
-    address = (job["environment"].get("registry") or {}).get("address")
-    return f"{address}/{named}" if address and not str(named).startswith(f"{address}/") else str(named)
+    return image_name(job["environment"]) or str(options.get("image") or "")
 
 
 def _owner(spec: RunSpec) -> str:

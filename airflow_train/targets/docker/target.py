@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_train.environments.recipe import Recipe, recipe_of
+from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
@@ -17,9 +17,11 @@ from airflow_train.targets.base import Kept, Leftover, Observation
 from airflow_train.targets.docker import (
     archive,
     attend,
+    build,
     check,
     collect,
     image,
+    keeping,
     leftovers,
     login,
     observe,
@@ -54,6 +56,7 @@ class DockerTarget:
             )
         self.name, self.options = name, options
         self._engine = Engine(options)
+        self._shelf = keeping.Shelf(self._engine)
 
     # ------------------------------------------------------------------ before anything runs
 
@@ -68,11 +71,12 @@ class DockerTarget:
 
     def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
         """The image that has to be there."""
-        return recipe_of(job, str(self.options.get("image") or "") or None)
+        return build.recipe_for(job, self.options)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
         """Container, volume and launch file of the run."""
-        return plan.build(spec, self.options, check.wanted(spec.job, self.options), store.uri, python)
+        recipe = self.recipe(spec.job)
+        return plan.build(spec, self.options, check.wanted(spec.job, self.options), store.uri, python, recipe)
 
     # ------------------------------------------------------------------ start
 
@@ -87,6 +91,8 @@ class DockerTarget:
             self._submit(spec, store, secrets or {})
         except EngineUnreachable:
             raise
+        except build.NotWanted:
+            return
         except TooOld as error:
             self._refuse(spec.run_id, store, str(error), "could_not_start")
         except Refusal as refusal:
@@ -105,7 +111,15 @@ class DockerTarget:
         variables, logins = login.of_run(spec.job, secrets)
         kept = self._engine.place.login
         logins = (*logins, kept) if kept else logins
-        found = image.fetched(self._engine, made.image, made.platform, logins, say)
+
+        def fetch(name: str, platform: str | None) -> Mapping[str, Any]:
+            return image.fetched(self._engine, name, platform, logins, say)
+
+        recipe = self.recipe(spec.job)
+        if recipe is None:
+            found = fetch(made.image, made.platform)
+        else:
+            found = build.ready(recipe, run_id, store, self._engine, fetch)
         if not self._engine.create(made) and self._claimed_soon(run_id, store):
             return
         python = image.python(self._engine, made, found)
@@ -253,14 +267,13 @@ class DockerTarget:
         leftovers.remove(self._engine, leftover)
 
     def kept(self, store: RunStore) -> list[Kept]:
-        """None: nothing is built here."""
+        """Images that were built on the engine, and what killed builds left there."""
         del store
-        return []
+        return self._shelf.find()
 
     def forget(self, kept: Kept) -> bool:
-        """There is nothing to remove."""
-        del kept
-        return True
+        """Remove an image, unless a container is made of it or a run has just asked for it."""
+        return self._shelf.remove(kept)
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Does the engine answer, and is the image there?"""
