@@ -15,15 +15,15 @@ def validate(args: Namespace) -> int:
     store = open_store()
     results = []
     for file in args.files:
-        problems, recipe = load.inspected(store, file)
-        built = environments.plain(recipe)
+        problems, needs = load.inspected(store, file)
+        built = environments.plain(needs)
         results.append({"file": file, "ok": not problems, "problems": problems, "environment": built})
         for problem in problems:
             screen.error(problem)
         if not problems and not args.json:
             print(f"ok {file}")
-            if recipe is not None:
-                print(f"   environment {environments.words(recipe)}")
+            if needs is not None:
+                print(f"   environment {environments.words(needs)}")
     if args.json:
         screen.print_json(results)
     return codes.COMPLETED if all(one["ok"] for one in results) else codes.BAD_INPUT

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_train.cli import codes, screen
 from airflow_train.definitions.environment import Environment
 from airflow_train.environments import registry
-from airflow_train.environments.recipe import Recipe
+from airflow_train.environments.recipe import Needed, Recipe
 from airflow_train.store.run_store import open_store
 
 
@@ -66,15 +66,16 @@ def _contents(one: Environment) -> dict[str, Any]:
     return {name: said for name, said in counts.items() if said}
 
 
-def plain(recipe: Recipe | None) -> dict[str, Any] | None:
+def plain(needs: Needed | None) -> dict[str, Any] | None:
     """What is built, for programs; None where nothing is."""
-    return None if recipe is None else {"key": recipe.key, "recipe": recipe.to_json()}
+    return None if needs is None else {"key": needs.key, "recipe": needs.recipe.to_json()}
 
 
-def words(recipe: Recipe | None) -> str:
+def words(needs: Needed | None) -> str:
     """What is built, for people."""
-    if recipe is None:
+    if needs is None:
         return "nothing is built; the interpreter or image is used as it is"
+    recipe = needs.recipe
     said = [
         *([f"Python {recipe.python}"] if recipe.python else []),
         *(f"{name} {', '.join(one)}" for name, one in _lists(recipe).items() if one),
@@ -83,13 +84,13 @@ def words(recipe: Recipe | None) -> str:
         *([f"a build context ({recipe.context[:16]})"] if recipe.context else []),
         *([f"for {recipe.platform}"] if recipe.platform else []),
     ]
-    return f"{recipe.key}: {'; '.join(said)}"
+    return f"{needs.key}: {'; '.join(said)}"
 
 
 def _lists(recipe: Recipe) -> dict[str, tuple[str, ...]]:
     return {
         "conda": recipe.conda,
         "channels": recipe.conda_channels,
-        "pip": recipe.pip,
+        "pip": tuple(line.partition(" --hash")[0] for line in recipe.pip),
         "apt": recipe.apt,
     }

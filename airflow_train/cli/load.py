@@ -16,7 +16,7 @@ from airflow_train.definitions.report import Path as Place
 from airflow_train.definitions.runconfig_names import is_run_configuration
 from airflow_train.definitions.values import HIDDEN, is_deferred, is_template, may_hold_secret, shown
 from airflow_train.environments.preparing import prepare
-from airflow_train.environments.recipe import Recipe
+from airflow_train.environments.recipe import Needed
 from airflow_train.exceptions import DefinitionError, TrainError
 from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore
@@ -157,7 +157,7 @@ class Inspected(NamedTuple):
 
     problems: list[str]
     #: What is built for it; None where nothing is, or where that can't be known.
-    recipe: Recipe | None = None
+    needs: Needed | None = None
 
 
 def inspected(store: RunStore, file: str) -> Inspected:
@@ -167,16 +167,16 @@ def inspected(store: RunStore, file: str) -> Inspected:
     except DefinitionError as error:
         return Inspected(list(error.problems))
     found: list[str] = []
-    recipe: Recipe | None = None
+    needs: Needed | None = None
     try:
         definitions.check_files(loaded)
     except DefinitionError as error:
         found += error.problems
     found += _can_not_travel(store, loaded, entry_script=not found)
     if next(_templates(loaded.to_dict()), None) is None:
-        said, recipe = _by_target(store, loaded)
+        said, needs = _by_target(store, loaded)
         found += [one for one in said if one not in found]
-    return Inspected([one if one.startswith(file) else f"{file}: {one}" for one in found], recipe)
+    return Inspected([one if one.startswith(file) else f"{file}: {one}" for one in found], needs)
 
 
 def _can_not_travel(store: RunStore, loaded: Runnable, *, entry_script: bool) -> list[str]:
@@ -199,7 +199,7 @@ def _by_target(store: RunStore, loaded: Runnable) -> Inspected:
         target = targets.get(definitions.resolve_compute_target(job["compute_target"]))
         job = dict(prepare(job, loaded.source_path(), loaded.beside(), store.files).job)
         problems = target.check(job, store)
-        return Inspected(problems, None if problems else target.recipe(job))
+        return Inspected(problems, None if problems else target.needs(job))
     except DefinitionError as error:
         return Inspected(list(error.problems))
     except TrainError as error:

@@ -90,14 +90,14 @@ def dry_run(args: Namespace) -> int:
         travels = snapshots.measure(
             checked.source, entry_script=checked.job["entry_script"], files=store.files
         )
-    recipe = checked.target.recipe(checked.job)
+    needs = checked.target.needs(checked.job)
     plan = submitting.dry_run(store, definition, compute_target=args.target)
     whole = {
         "experiment": checked.experiment,
         "target": dict(checked.resolved),
         "source_directory": str(checked.source),
         "snapshot": travels,
-        "environment": environments.plain(recipe),
+        "environment": environments.plain(needs),
         "plan": plan.to_json(),
     }
     if args.json:
@@ -112,7 +112,7 @@ def dry_run(args: Namespace) -> int:
                 "snapshot",
                 f"{travels['files']} file{'s' * (travels['files'] != 1)}, {screen.size(travels['bytes'])}",
             ),
-            ("environment", environments.words(recipe)),
+            ("environment", environments.words(needs)),
         ]
     )
     print("plan")

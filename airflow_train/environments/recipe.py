@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_train.environments import frameworks
 
@@ -64,6 +64,16 @@ class Recipe:
         """16 hex digits that stand for the content."""
         text = json.dumps({"format": FORMAT, **self.to_json()}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Needed(NamedTuple):
+    """What a target builds before a job can run there, and the key that it finds it by.
+
+    The key is the recipe's, or made of it and what else decides there: the interpreter that is on a machine, say.
+    """
+
+    key: str
+    recipe: Recipe
 
 
 def recipe_of(job: Mapping[str, Any], default_image: str | None = None) -> Recipe | None:

@@ -94,7 +94,8 @@ class Virtualenv:
 
     def words(self) -> str:
         """What is built, for people."""
-        named = [*self.recipe.conda, *(redacted(one) for one in self.recipe.pip if not one.startswith("-"))]
+        lines = [line.partition(" --hash")[0] for line in self.recipe.pip if not line.startswith("-")]
+        named = [*self.recipe.conda, *map(redacted, lines)]
         more = f" and {len(named) - 5} more" if len(named) > 6 else ""
         what = ", ".join(named if not more else named[:5])
         return f"environment {self.key}" + (f" with {what}{more}" if named else "")

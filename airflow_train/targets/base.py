@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
-from airflow_train.environments.recipe import Recipe
+from airflow_train.environments.recipe import Needed
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
@@ -110,7 +110,7 @@ class Target(Protocol):
         """One sentence for each thing the target can't honour."""
         ...
 
-    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+    def needs(self, job: Mapping[str, Any]) -> Needed | None:
         """What has to be built before a job can run here; None where what is there is used as it is."""
         ...
 

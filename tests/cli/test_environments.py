@@ -48,3 +48,14 @@ def test_a_name_that_is_not_there_and_a_wrong_file_are_one_sentence(cli: Any, fi
     answer = cli("environments", "register", str(file))
     assert answer.code == 2
     assert f"{file}:3: " in answer.err
+
+
+@pytest.mark.usefixtures("packages")
+def test_the_key_that_is_shown_is_the_one_that_is_built(
+    cli: Any, define: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", str(tmp_path / "environments"))
+    file = define("prints_and_logs", pip_packages=["probe"])
+    shown = cli("validate", file, "--json").data[0]["environment"]
+    assert cli("run", file).code == 0
+    assert (tmp_path / "environments" / shown["key"]).exists()

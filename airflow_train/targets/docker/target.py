@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_train.environments.recipe import Recipe
+from airflow_train.environments.recipe import Needed
 from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
@@ -69,13 +69,14 @@ class DockerTarget:
             place.find(self.options)  # whether files and contexts are there
         return check.problems_of(job, self.name, self.options, store)
 
-    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+    def needs(self, job: Mapping[str, Any]) -> Needed | None:
         """The image that has to be there."""
-        return build.recipe_for(job, self.options)
+        recipe = build.recipe_for(job, self.options)
+        return None if recipe is None else Needed(recipe.key, recipe)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
         """Container, volume and launch file of the run."""
-        recipe = self.recipe(spec.job)
+        recipe = build.recipe_for(spec.job, self.options)
         return plan.build(spec, self.options, check.wanted(spec.job, self.options), store.uri, python, recipe)
 
     # ------------------------------------------------------------------ start
@@ -115,7 +116,7 @@ class DockerTarget:
         def fetch(name: str, platform: str | None) -> Mapping[str, Any]:
             return image.fetched(self._engine, name, platform, logins, say)
 
-        recipe = self.recipe(spec.job)
+        recipe = build.recipe_for(spec.job, self.options)
         if recipe is None:
             found = fetch(made.image, made.platform)
         else:

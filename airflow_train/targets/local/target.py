@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from airflow_train.environments import shelf
-from airflow_train.environments.recipe import Recipe
+from airflow_train.environments.recipe import Needed
 from airflow_train.environments.virtualenv import Virtualenv
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.runs.record import RunRecord
@@ -100,10 +100,10 @@ class LocalTarget:
             )
         return problems
 
-    def recipe(self, job: Mapping[str, Any]) -> Recipe | None:
+    def needs(self, job: Mapping[str, Any]) -> Needed | None:
         """The virtual environment that has to be there."""
         built = self._environment(job)
-        return None if built is None else built.recipe
+        return None if built is None else Needed(built.key, built.recipe)
 
     def _environment(self, job: Mapping[str, Any]) -> Virtualenv | None:
         return environment.wanted(job, self._interpreter(job))
