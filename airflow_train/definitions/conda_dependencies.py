@@ -133,7 +133,7 @@ class CondaDependencies(Mapping[str, Any]):
 
     def add_channel(self, channel: str) -> None:
         """Add a channel after the others, once."""
-        if package_text("channel", channel) not in self._channels:
+        if honoured("channel", package_text("channel", channel), pip=False) not in self._channels:
             self._channels.append(channel)
 
     def remove_channel(self, channel: str) -> None:
@@ -142,7 +142,7 @@ class CondaDependencies(Mapping[str, Any]):
 
     def add_conda_package(self, conda_package: str) -> None:
         """Add a conda package, such as `numpy=2.1`, once; of Python there is only one version."""
-        text = package_text("conda_package", conda_package)
+        text = honoured("conda_package", package_text("conda_package", conda_package), pip=False)
         version = text.partition("python")[2].lstrip("= ")
         if conda_name(text) == "python" and _VERSION.fullmatch(version):
             self.set_python_version(version)

@@ -17,11 +17,11 @@ from airflow_train.definitions.docker_section import AptPackages, ContainerRegis
 from airflow_train.definitions.environment import Environment, EnvironmentPart, give
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Flag, Integer, PathText, Text
-from airflow_train.definitions.lists import Data, ScriptParams, TextList, TextMap
+from airflow_train.definitions.lists import Data, ScriptParams, TextMap
 from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
-from airflow_train.definitions.requirement_lines import PipLines
+from airflow_train.definitions.requirement_lines import CondaPackages, PipLines
 from airflow_train.definitions.runnable import RESUME_DOC, Runnable, gpu_param
 from airflow_train.definitions.sizes import Size
 from airflow_train.definitions.target_value import Target
@@ -77,7 +77,7 @@ class EstimatorBase(Runnable):
         Flag(), default=False, doc="True uses the interpreter as it is and installs nothing."
     )
     conda_packages: list[str] | None = param(
-        TextList("[cmake, libpng]"), default=None, doc="Packages to install by conda."
+        CondaPackages("[cmake, libpng]"), default=None, doc="Packages to install by conda."
     )
     pip_packages: list[str] | None = param(PipLines(), default=None, doc="Packages to install by pip.")
     apt_packages: list[str] | None = param(

@@ -63,7 +63,7 @@ class OwnRunConfig:
         if name.startswith("_"):  # a copy is being made
             object.__setattr__(self, name, value)
         elif name == "environment_variables":
-            self._environment().environment_variables = value
+            self._own().environment_variables = value
         else:
             setattr(self._of, _own(name), value)
 
@@ -73,8 +73,20 @@ class OwnRunConfig:
             self._of.environment = Environment(DEFAULT_ENVIRONMENT)
         return self._of.environment
 
+    def _own(self) -> Any:
+        """The environment, to change it.
+
+        :raises DefinitionError: it is a registered one.
+        """
+        if isinstance(named := self._environment(), str):
+            raise DefinitionError(
+                f"run_config: environment is {named}, which is registered and doesn't change; write "
+                f"environment = Environment.get({named.partition(':')[0]!r}) to have one that does."
+            )
+        return self._environment()
+
     def _variables(self) -> Any:
-        environment = self._environment()
+        environment = self._own()
         if environment.environment_variables is None:
             environment.environment_variables = {}
         return environment.environment_variables

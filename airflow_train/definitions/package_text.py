@@ -8,7 +8,7 @@ from typing import Any
 from airflow_train.definitions.kinds import Text
 from airflow_train.definitions.lists import TextList
 from airflow_train.definitions.report import At, Report
-from airflow_train.definitions.requirement_lines import problem
+from airflow_train.definitions.requirement_lines import conda_problem, problem
 from airflow_train.exceptions import DefinitionError
 
 _NAME_ENDS = re.compile(r"[\s\[=<>~!;@,]")
@@ -95,11 +95,11 @@ def pip_line_texts(name: str, values: Any) -> list[str]:
     return [honoured(name, one) for one in package_texts(name, values)]
 
 
-def honoured(name: str, text: str) -> str:
-    """The line for pip, if it means the same wherever it is installed.
+def honoured(name: str, text: str, *, pip: bool = True) -> str:
+    """The line for pip, or what conda is told, if it means the same wherever it is installed.
 
     :raises DefinitionError: it doesn't.
     """
-    if wrong := problem(text):
+    if wrong := (problem if pip else conda_problem)(text):
         raise DefinitionError(f"CondaDependencies: {wrong.of(name)}; {wrong.mend}.")
     return text

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_train.definitions.kinds import Kind
 from airflow_train.definitions.report import At
-from airflow_train.definitions.requirement_lines import PipLines, included
+from airflow_train.definitions.requirement_lines import PipLines, conda_problem, included
 from airflow_train.definitions.values import is_deferred, nearest
 
 CONDA_KEYS = ("name", "channels", "dependencies", "prefix", "variables")
@@ -54,7 +54,8 @@ class CondaFile(Kind):
             return {"pip": PipLines().read(item["pip"], here) or []}
         if not isinstance(item, str) or not item.strip():
             return item if is_deferred(item) else at.wrong(item, "text or {pip: [...]}", "write name=version")
-        return str(item)
+        wrong = conda_problem(item)
+        return str(item) if wrong is None else at.say(wrong.of(at), wrong.mend)
 
     def schema(self) -> dict[str, Any]:
         text = {"type": "string"}

@@ -1,4 +1,4 @@
-"""What a line for pip may be, wherever it stands: in a list, a requirements file or a conda file.
+"""What a line for pip, or a package of conda's, may be, wherever it stands: in a list, or a file of either.
 
 A line must mean the same wherever the environment is built: no file of this machine, no password, and no option that
 one installer knows and another passes over (uv, which builds for the local target, passes over most of pip's).
@@ -40,6 +40,8 @@ _OPTION = re.compile(r"(-[A-Za-z](?=\S)|--?[A-Za-z][\w-]*)(?:[\s=]*(.*))")
 _HASH = re.compile(r"\s+--hash[=\s](\S+)")
 _DIGEST = re.compile(r"(sha256|sha384|sha512):[0-9a-fA-F]{64,128}")
 _CREDENTIALS = re.compile(r"https?://[^/\s]*@|://[^/\s@]*:[^/\s]*@")
+#: https://docs.anaconda.com/anaconda-org/user-guide/work-with-tokens/
+_TOKEN = re.compile(r"://[^/\s]+/t/[^/\s]+")
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _ADDRESS = re.compile(r"(?:(?:git|hg|svn|bzr)\+)?[a-z]+://\S+")
 _FILE = re.compile(r"file:|[./~]|[A-Za-z]:[\\/]|[^\s@]*\.(whl|zip|tar\.gz)$")
@@ -95,6 +97,19 @@ def problem(line: str) -> Wrong | None:
     return Wrong(shown(Written(line)), "is no package", "write it as pip does, such as name==1.2")
 
 
+def conda_problem(text: str) -> Wrong | None:
+    """What is wrong with a package or channel of conda's; None where it means the same everywhere."""
+    if _CREDENTIALS.search(text) or _TOKEN.search(text):
+        mend = "let whoever builds find it in its own configuration of conda"
+        return Wrong(HIDDEN, "holds the login of an address, which definitions never do", mend)
+    if text.strip().startswith("-") or not text.isprintable():
+        return Wrong(shown(Written(text)), "is no package or channel of conda", "write name=version")
+    if text.startswith(("/", "./", "../", "~", "file:")):
+        mend = "name it as its channel has it"
+        return Wrong(shown(Written(text)), "is a file of this machine and doesn't travel", mend)
+    return None
+
+
 def _wrong_option(line: str) -> Wrong | None:
     found = _OPTION.fullmatch(line)
     name, value = (found[1], found[2]) if found else (line, "")
@@ -131,6 +146,15 @@ class PipLines(TextList):
             return read
         line = " ".join(str(read).split())
         wrong = problem(line)
+        return read if wrong is None else at.say(wrong.of(at), wrong.mend)
+
+
+class CondaPackages(TextList):
+    """Packages as conda writes them."""
+
+    def _item(self, item: Any, at: At) -> Any:
+        read = super()._item(item, at)
+        wrong = None if read is None or is_deferred(read) else conda_problem(str(read))
         return read if wrong is None else at.say(wrong.of(at), wrong.mend)
 
 

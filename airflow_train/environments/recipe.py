@@ -20,7 +20,7 @@ FORMAT = 1
 #: Version of Python in an image that is built where none is wanted and no image is named.
 USUAL_PYTHON = "3.12"
 
-_PYTHON = re.compile(r"python\s*=?=\s*(\d+(?:\.\d+){0,2})(?:\.\*)?")
+_PYTHON = re.compile(r"python(?:\s*==?\s*|\s+)(\d+(?:\.\d+){0,2})(?:\.\*)?")
 _PIP = re.compile(r"pip(?:\s*==\s*(\d[\w.]*))?")
 
 

@@ -122,6 +122,21 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         5,
         ("apt_packages", "environment_definition is given"),
     ),
+    "a conda package is an option": (
+        "conda_packages: [--copy]",
+        4,
+        ("conda_packages[0] is --copy", "no package or channel", "name=version"),
+    ),
+    "a conda package is a file": (
+        "conda_packages: [./a.conda]",
+        4,
+        ("conda_packages[0]", "a file of this machine"),
+    ),
+    "the login of a channel": (
+        "environment_definition:\n  name: e\n  python:\n    conda_dependencies: {channels: ['https://h/t/hunter2/c']}",
+        7,
+        ("channels[0] (not shown) holds the login", "configuration of conda"),
+    ),
     "one equals sign": (
         "pip_packages: [numpy=2]",
         4,

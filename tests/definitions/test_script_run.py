@@ -141,6 +141,12 @@ def test_a_clone_leaves_its_original_as_it_is() -> None:
     assert second.name == "second"
 
 
+def test_a_registered_environment_is_not_changed_in_passing() -> None:
+    src = ScriptRunConfig("src", "t.py", environment="digits:3")
+    with pytest.raises(DefinitionError, match=r"environment is digits:3, .*Environment\.get\('digits'\)"):
+        src.run_config.environment_variables["A"] = "1"
+
+
 @pytest.mark.parametrize("name", ["AzureML-Minimal", "microsoft-x"])
 def test_names_of_curated_environments_are_reserved(name: str) -> None:
     with pytest.raises(DefinitionError, match="reserved"):

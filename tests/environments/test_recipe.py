@@ -48,7 +48,9 @@ def test_a_dockerfile_is_built_even_where_the_user_manages_packages() -> None:
     assert recipe_of(asdict(config.normalized()), "default:1") == Recipe(dockerfile="FROM a\n")
 
 
-@pytest.mark.parametrize("python", ["python=3.11", "python==3.11", "python = 3.11", "python=3.11.*"])
+@pytest.mark.parametrize(
+    "python", ["python=3.11", "python==3.11", "python = 3.11", "python=3.11.*", "python 3.11"]
+)
 def test_a_version_of_python_needs_no_conda(python: str) -> None:
     assert of(conda_packages=[python, "pip"], pip_packages=["a"]) == Recipe(python="3.11", pip=("a",))
 
