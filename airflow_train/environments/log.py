@@ -38,14 +38,19 @@ class BuildLog:
         #: What was said, for whoever looks for the line that explains a failure.
         self.lines: list[str] = []
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._next, self._new = 0.0, False
+        self._done = threading.Event()
+        self._writer = threading.Thread(target=self._write_on, daemon=True)
 
     def __enter__(self) -> Self:
+        self._writer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._done.set()
+        self._writer.join()
         self.write()
 
     def say(self, line: str) -> None:
@@ -56,15 +61,22 @@ class BuildLog:
         with self._lock:
             self.lines.append(text)
             self._data += f"{protocol.timestamp()} {text}\n".encode("utf-8", "replace")
+            self._new = True
         if time.monotonic() >= self._next:
             self.write()
 
     def write(self) -> None:
         """Bring what was said to the run store."""
         with self._lock:
-            began, data = time.monotonic(), bytes(self._data)
+            began, data, self._new = time.monotonic(), bytes(self._data), False
             with contextlib.suppress(
                 StoreError
             ):  # a log is no reason to end a build; the next write may succeed
                 self._files.write(self._name, data)
             self._next = time.monotonic() + max(INTERVAL, PAUSES * (time.monotonic() - began))
+
+    def _write_on(self) -> None:
+        """A builder that has said something and goes on in silence is heard all the same."""
+        while not self._done.wait(INTERVAL):
+            if self._new and time.monotonic() >= self._next:
+                self.write()

@@ -15,6 +15,7 @@ import ctypes
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -52,11 +53,10 @@ class Virtualenv:
 
     @property
     def key(self) -> str:
-        """What the environment is called: by its recipe and, where that wants no Python, by the one that is there."""
-        if self.recipe.python:
-            return self.recipe.key
-        found = os.path.realpath(shutil.which(self.there) or self.there)
-        return hashlib.sha256(f"{self.recipe.key} {found}".encode()).hexdigest()[:16]
+        """By its recipe, the kind of machine and, where no Python is wanted, the one that is there."""
+        found = "" if self.recipe.python else os.path.realpath(shutil.which(self.there) or self.there)
+        machine = f"{platform.system()} {platform.machine()}"  # a home directory can be that of many
+        return hashlib.sha256(f"{self.recipe.key} {machine} {found}".encode()).hexdigest()[:16]
 
     @property
     def path(self) -> Path:

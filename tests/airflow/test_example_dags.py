@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+#: What CI keeps from one run to the next.
+CACHE = Path("~/.cache/airflow-train/ci").expanduser()
 DAGS = Path(__file__).parents[2] / "dags"
 NAMES = sorted(path.stem for path in DAGS.glob("*.py"))
 
@@ -90,6 +92,19 @@ def test_promote_on_new_model(example: Callable[[str], Any], run_dag: Run, tmp_p
         assert promote(told) == promote(told) == f"digits:{best}"
         assert serving() == [best]
     assert run_dag(example("promote_on_new_model")).xcom("promote") == "digits:2"
+
+
+def test_environment_from_requirements(
+    example: Callable[[str], Any], run_dag: Run, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", str(tmp_path / "environments"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(CACHE / "uv"))
+    outcome = run_dag(example("environment_from_requirements"))
+    assert outcome.state == "success"
+    for digits in (30, 60):
+        assert outcome.xcom(f"train_{digits}", "metrics")["right_digits"] >= digits
+        assert store.summary(outcome.xcom(f"train_{digits}", "run_id")).tags["mpmath"] == "1.3.0"
+    assert len([one for one in (tmp_path / "environments").iterdir() if one.is_symlink()]) == 1
 
 
 @pytest.mark.mpi

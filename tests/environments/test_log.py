@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from airflow_train.environments import log
 from airflow_train.store import layout
 from airflow_train.store.files import Files
+from tests.targets.lab import until
 
 
 def shown(files: Files) -> list[str]:
@@ -15,12 +18,14 @@ def shown(files: Files) -> list[str]:
     return [line[25:] for line in lines]
 
 
-def test_lines_are_there_while_the_builder_goes_on(tmp_path: Path, monkeypatch: object) -> None:
+def test_lines_are_there_while_the_builder_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = Files.open(str(tmp_path))
+    monkeypatch.setattr(log, "INTERVAL", 0.1)
     with log.BuildLog(files, "r") as said:
         said.say("Resolved 3 packages\n")
         assert shown(files) == ["Resolved 3 packages"]
         said.say("ümläut 数据")
+        until(lambda: len(shown(files)) == 2)
         said.say("")
     assert shown(files) == said.lines == ["Resolved 3 packages", "ümläut 数据"]
 

@@ -66,6 +66,7 @@ def test_tensorflow_with_parameter_servers_under_its_old_names(submitted: Any, p
             str(project),
             entry_script="train.py",
             framework_version="2.16",
+            user_managed=True,
             distributed_backend="ps",
             worker_count=2,
         )
@@ -75,6 +76,7 @@ def test_tensorflow_with_parameter_servers_under_its_old_names(submitted: Any, p
 
 def test_chainer_from_data(submitted: Any, project: Path) -> None:
     made = Chainer(str(project), entry_script="train.py", framework_version="7", script_params={"--lr": 0.1})
+    made.user_managed = True
     assert submitted(made.to_dict())[0][0] == ["--lr", "0.1"]
 
 

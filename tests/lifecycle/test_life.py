@@ -78,7 +78,7 @@ def test_the_same_id_submitted_again_is_the_same_run(lab: Lab, sources: Path) ->
     [
         ({"entry_script": "nowhere.py"}, DefinitionError),
         ({"source_directory": "/nowhere"}, (DefinitionError, SnapshotError)),
-        ({"pip_packages": ["numpy"]}, UnsupportedByTarget),
+        ({"apt_packages": ["git"]}, UnsupportedByTarget),
         ({"entry_scrip": "x"}, DefinitionError),
     ],
 )

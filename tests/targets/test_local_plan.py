@@ -103,7 +103,7 @@ def test_every_part_of_an_environment_is_refused_by_the_name_it_was_written_with
     assert [one.split(" can't")[0] for one in said] == [
         "docker.base_image",
         "arguments of docker",
-        "apt_packages",
+        "docker.apt_packages",
     ]
 
 

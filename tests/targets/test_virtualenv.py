@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_train import targets
+from airflow_train.exceptions import ConfigurationError
 from airflow_train.lifecycle.cancel import cancel
 from airflow_train.lifecycle.observe import View
 from airflow_train.runtime import protocol
@@ -241,6 +242,10 @@ def test_the_python_that_is_wanted_is_found(lab: Lab, index: Index, python38: st
         ({"apt_packages": ["git"], "pip_packages": ["six"]}, "apt_packages can't be honoured on the local"),
         ({"dockerfile": "FROM x"}, "docker.base_dockerfile can't be honoured on the local target"),
         (
+            {"context": "abc", "dockerfile": "FROM x", "dockerfile_path": "Dockerfile"},
+            "docker.build_context can't be honoured on the local target",
+        ),
+        (
             {"image": "x", "pip_packages": ["six"]},
             "custom_docker_image can't be honoured on the local target",
         ),
@@ -275,3 +280,9 @@ def test_packages_of_conda_come_by_the_program_that_is_there(
 
     assert lab.lines(run_id)[-1].startswith("1.0 ")
     assert "--override-channels --channel conda-forge python=3.11 numpy=1.26" in build_log(lab, run_id)
+
+
+def test_environments_are_a_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", "s3://bucket/environments")
+    with pytest.raises(ConfigurationError, match="must be a folder of this machine"):
+        targets.get(LOCAL).check(lab.spec("", **packages("six")).job, lab.store)

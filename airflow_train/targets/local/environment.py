@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any
 
 from airflow_train import config
 from airflow_train.environments import conda, interpreters
-from airflow_train.environments.log import BuildLog
+from airflow_train.environments.log import BuildLog, redacted
 from airflow_train.environments.recipe import Recipe, recipe_of
 from airflow_train.environments.virtualenv import Virtualenv
-from airflow_train.exceptions import BuildFailed, TrainError, UnsupportedByTarget
+from airflow_train.exceptions import BuildFailed, ConfigurationError, TrainError, UnsupportedByTarget
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore, open_store
@@ -31,8 +32,16 @@ HONOURED = ("name", "pip_packages", "conda_packages", "conda_channels")
 
 
 def folder() -> Path:
-    """Where environments are."""
+    """Where environments are.
+
+    :raises ConfigurationError: the option names no folder.
+    """
     named = config.get("environments")
+    if "://" in named:
+        raise ConfigurationError(
+            f"[train] environments is {redacted(named)} but must be a folder of this machine; correct it, or leave it "
+            "out."
+        )
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(named or os.path.join(cache, "airflow-train", "environments")).expanduser().absolute()
 
@@ -43,7 +52,10 @@ def wanted(job: Mapping[str, Any], there: str) -> Virtualenv | None:
         return None
     asked = {key: value for key, value in job["environment"].items() if key in HONOURED}
     recipe = recipe_of({**job, "environment": asked})
-    return None if recipe is None else Virtualenv(folder(), recipe, there)
+    found = shutil.which(there)
+    return (
+        None if recipe is None else Virtualenv(folder(), recipe, os.path.abspath(found) if found else there)
+    )
 
 
 def part(one: Virtualenv, store: RunStore, places: launch.Places) -> dict[str, Any]:
@@ -52,7 +64,7 @@ def part(one: Virtualenv, store: RunStore, places: launch.Places) -> dict[str, A
         "interpreter": one.interpreter,
         "lock": str(one.lock),
         "ready": one.find() is not None,
-        "reason": one.words(),
+        "reason": f"{one.words()} isn't here yet",
         # -P: nothing that lies in the folder where it happens to start is imported
         "command": [sys.executable, "-P", "-m", __name__, places.file()],
         "place": str(one.folder),

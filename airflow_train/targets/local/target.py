@@ -37,9 +37,9 @@ _NOT_HERE = {
 
 #: key of a job's environment → what authors wrote to ask for it, where that is called otherwise
 _ASKED = {
-    "context": "docker.build_context",
     "image": "custom_docker_image",
     "dockerfile": "docker.base_dockerfile",
+    "context": "docker.build_context",
     "registry": "image_registry_details",
     "use_docker": "use_docker: true",
     "docker_arguments": "arguments of docker",
@@ -47,6 +47,8 @@ _ASKED = {
     "shared_volumes": "shared_volumes: false",
 }
 
+#: what a build context says of its Dockerfile
+_OF_CONTEXT = ("dockerfile", "dockerfile_path")
 
 #: the same where a whole `Environment`, which has a name, asked for it
 _ASKED_BY_NAME = {
@@ -237,5 +239,5 @@ class LocalTarget:
 
 def _asked(asked: Mapping[str, Any]) -> list[str]:
     words = _ASKED_BY_NAME if "name" in asked else _ASKED
-    covered = {"dockerfile"} if "context" in asked else set()  # it is the context's own
-    return [words.get(key, key) for key in asked if key not in {*environment.HONOURED, *covered}]
+    passed_over = {*environment.HONOURED, *(_OF_CONTEXT if "context" in asked else ())}
+    return [words.get(key, key) for key in asked if key not in passed_over]
