@@ -14,10 +14,12 @@ from airflow_train.targets.base import Target
 
 def gc(args: Namespace) -> int:
     """Remove, or with `--dry-run` show, what has been idle for long; who doesn't answer is passed over."""
-    store = open_store()
+    store, named = open_store(), definitions.named_targets()
+    if args.target is not None:
+        definitions.resolve_compute_target(args.target)  # says what is wrong with a name
     found: list[dict[str, Any]] = []
-    for name, resolved in definitions.named_targets().items():
-        if resolved["type"] not in targets.types():
+    for name, resolved in named.items():
+        if resolved["type"] not in targets.types() or args.target not in (None, name):
             continue
         try:
             _prune(name, targets.get(resolved), store, args, found)

@@ -256,6 +256,7 @@ def _checks(commands: Any) -> None:
         "print a JSON list",
     )
     gc.add_argument("--dry-run", action="store_true", help="only show them")
+    gc.add_argument("--target", metavar="NAME", help="only those of this compute target")
     gc.add_argument(
         "--older-than",
         metavar="AGE",

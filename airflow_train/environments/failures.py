@@ -16,6 +16,8 @@ UNREACHABLE = re.compile(
 #: Answers of an index that stay the same: not found, not allowed.
 _REFUSED = re.compile(r"HTTP status client error \((?!408|425|429)")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+#: A program that the builder has started was killed, as a machine does that has no memory left, or was too slow.
+_KILLED = re.compile(r"\bsignal: \d+|\(SIG[A-Z]+\)|Failed to bytecode-compile")
 _AN_ERROR = re.compile(r"(?:[\w.]*(?:Error|Exception)|(?:fatal )?error)\b.*:? ", re.IGNORECASE)
 _CONCLUSION = re.compile(r",? (?:and|so)? ?we can conclude that your requirements are unsatisfiable")
 
@@ -39,6 +41,10 @@ def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted
     if UNREACHABLE.search(said) and not _REFUSED.search(said):
         return InfrastructureFailure(
             f"the environment could not be built: the package index can't be reached ({_reason(lines)})"
+        )
+    if _KILLED.search(said):
+        return InfrastructureFailure(
+            f"the environment could not be built: a program that {program} has started was killed ({_line(lines)})"
         )
     return BuildFailed(
         f"the environment can't be built: {_line(lines) or f'{program} ended with code {code}'}"

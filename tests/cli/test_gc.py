@@ -31,20 +31,20 @@ def links(place: Path) -> list[str]:
 
 def test_an_environment_stays_for_a_month_after_its_last_use(cli: Cli, used: Path) -> None:
     [key] = links(used)
-    assert cli("gc", "--json").data == []
+    assert cli("gc", "--target", "local", "--json").data == []
     lock = used / "locks" / key
     os.utime(lock, (0, lock.stat().st_mtime - 31 * 86400))
 
-    [shown] = cli("gc", "--dry-run", "--json").data
+    [shown] = cli("gc", "--target", "local", "--dry-run", "--json").data
     assert (shown["key"], shown["target"], shown["removed"]) == (key, "local", False)
     assert shown["what"] == f"environment {used / key}"
     assert shown["bytes"] > 1000
-    assert "31 d ago" in cli("gc", "--dry-run").out
+    assert "31 d ago" in cli("gc", "--target", "local", "--dry-run").out
     assert links(used) == [key]
-    [removed] = cli("gc", "--json").data
+    [removed] = cli("gc", "--target", "local", "--json").data
     assert removed["removed"]
     assert [one for one in used.rglob("*") if not one.is_dir()] == []
-    assert cli("gc", "--older-than", "0s", "--json").data == []
+    assert cli("gc", "--target", "local", "--older-than", "0s", "--json").data == []
 
 
 def test_what_a_run_uses_stays_and_is_built_again_when_it_was_removed(
@@ -55,10 +55,10 @@ def test_what_a_run_uses_stays_and_is_built_again_when_it_was_removed(
     run_id = cli("run", "--detach", file).out.strip()
     until(lambda: open_store().record(run_id).starts)
 
-    assert cli("gc", "--older-than", "0s", "--json").data == []
+    assert cli("gc", "--target", "local", "--older-than", "0s", "--json").data == []
     go.touch()
     assert cli("runs", "wait", run_id).code == 0
-    assert len(cli("gc", "--older-than", "0s", "--json").data) == 1
+    assert len(cli("gc", "--target", "local", "--older-than", "0s", "--json").data) == 1
     again = cli("run", file)
     assert (again.code, "phase build" in again.err, "went on" in again.out) == (0, True, True)
 
@@ -68,11 +68,16 @@ def test_what_a_killed_builder_left_goes_too(cli: Cli, define: Define, packages:
     run_id = cli("run", "--detach", define("prints_and_logs", pip_packages=["late"])).out.strip()
     until(packages.builds)
     place = Path(os.environ["AIRFLOW_TRAIN_ENVIRONMENTS"])
-    assert cli("gc", "--older-than", "0s", "--json").data == []
+    assert cli("gc", "--target", "local", "--older-than", "0s", "--json").data == []
     claim = open_store().record(run_id).claim
     assert claim is not None
     os.kill(claim["pid"], signal.SIGKILL)
     cli("runs", "wait", run_id)
-    [removed] = cli("gc", "--older-than", "0s", "--json").data
+    [removed] = cli("gc", "--target", "local", "--older-than", "0s", "--json").data
     assert removed["what"].startswith("rest of the environment")
     assert [one for one in place.rglob("*") if not one.is_dir()] == []
+
+
+def test_a_compute_target_that_there_is_not_is_one_sentence(cli: Cli) -> None:
+    answer = cli("gc", "--target", "lokal")
+    assert (answer.code, "lokal" in answer.err, "local" in answer.err) == (2, True, True)

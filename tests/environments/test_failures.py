@@ -47,6 +47,9 @@ error: No solution found when resolving dependencies
   cause: Because six was not found in the cache and you require six, we can conclude that your requirements are \
 unsatisfiable.
 hint: Packages were unavailable because the network was disabled."""
+KILLED = """\
+error: Failed to bytecode-compile installed packages
+  cause: Bytecode compilation failed, expected "/tmp/six.py", received: \"\""""
 CONDA = """\
 Channels:
  - conda-forge
@@ -107,6 +110,16 @@ def test_what_the_author_has_to_mend_is_said_with_the_line_that_tells_why(said: 
         (OFFLINE, 1, "can't be reached"),
         ("  cause: failed to write: No space left on device (os error 28)", 2, "no space is left"),
         ("Resolved 3 packages", -9, "uv was ended by signal 9"),
+        (
+            KILLED,
+            2,
+            "a program that uv has started was killed (Failed to bytecode-compile installed packages",
+        ),
+        (
+            NOT_BUILT.replace("exit status: 1", "signal: 9 (SIGKILL)"),
+            1,
+            "was killed (Failed to build `bad==1`",
+        ),
     ],
 )
 def test_what_may_be_different_next_time_is_no_fault_of_the_packages(
