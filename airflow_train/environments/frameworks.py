@@ -13,12 +13,17 @@ https://numpy.org/doc/stable/numpy_2_0_migration_guide.html, https://protobuf.de
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_train.definitions.package_text import conda_name, is_option, pip_name
 from airflow_train.exceptions import DefinitionError
+
+#: https://packaging.python.org/en/latest/specifications/version-specifiers/, as far as frameworks use it.
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?(\+[a-z0-9.]+)?")
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,13 @@ def merged(job: Mapping[str, Any], pip: Iterable[str], conda: Iterable[str]) -> 
 def _row(framework: Framework, version: str | None, name: str) -> Row:
     if version is None:
         return framework.rows[0]
+    if not _VERSION.fullmatch(version):
+        raise DefinitionError(
+            f"framework_version of {name} is {version!r}, which is no version; write one such as "
+            f"{framework.rows[0].since}."
+        )
     for row in framework.rows:
-        if _numbers(version) >= _numbers(row.since):
+        if (*_numbers(version), math.inf) >= _numbers(row.since):  # 2 is the newest 2.x
             return row
     raise DefinitionError(
         f"framework_version {version} of {name} has no wheels for any Python that scripts run with (3.8 or later); "
@@ -142,20 +152,15 @@ def _row(framework: Framework, version: str | None, name: str) -> Row:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    numbers: list[int] = []
-    for part in version.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-    return tuple(numbers)
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:2])
 
 
 def _line(package: str, version: str | None) -> str:
-    """`2.6` stands for the newest of its patch releases, `2.6.0` for itself."""
+    """`2.6` stands for the newest of its patch releases, `2.6.0` and `2.6rc1` for themselves."""
     if version is None:
         return package
-    return f"{package}=={version}" if version.count(".") > 1 else f"{package}=={version}.*"
+    series = re.fullmatch(r"\d+(\.\d+)?", version)
+    return f"{package}=={version}.*" if series else f"{package}=={version}"
 
 
 def _paired(packages: Iterable[str], version: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from airflow_train import config
 from tests.targets.lab import DOCKER as TARGET
-from tests.targets.lab import IMAGE, Lab, docker_objects, remove_docker_objects, until
+from tests.targets.lab import IMAGE, Lab, docker, docker_objects, remove_docker_objects, until
 
 pytestmark = pytest.mark.docker
 
@@ -50,6 +51,35 @@ def test_a_dry_run_shows_what_an_image_is_built_of(
 
     assert plan["configuration"]["Image"] == plan["environment"]["image"]
     assert plan["environment"]["recipe"] == {"base_image": IMAGE, "pip": ["six==1.16.0"]}
+
+
+def test_an_image_is_built_of_a_folder_once_for_all_that_name_its_environment(
+    cli: Callable[..., Any], define: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY . /there\n")
+    (folder / ".dockerignore").write_text("left\n")
+    for name in ("left", tmp_path.name):
+        (folder / name).touch()
+    (tmp_path / "environment.yaml").write_text("name: ours\ndocker: {build_context: {location: docker}}\n")
+    (tmp_path / "list.py").write_text("import os\nprint(sorted(os.listdir('/there')))\n")
+    assert cli("environments", "register", str(tmp_path / "environment.yaml")).code == 0
+    shutil.rmtree(folder)
+    file = define(
+        "list", source_directory=str(tmp_path), entry_script="list.py", environment_definition="ours"
+    )
+    key = cli("dry-run", file, "--target", "docker", "--json").data["environment"]["key"]
+    try:
+        first, second = (cli("run", file, "--target", "docker") for _ in range(2))
+    finally:
+        docker("image", "rm", "-f", f"airflow-train/environment:{key}", check=False)
+
+    assert first.code == second.code == 0
+    assert tmp_path.name in first.out
+    assert "'left'" not in first.out
+    assert "[build] Step 2/" in first.out
+    assert "[build]" not in second.out
 
 
 def test_doctor_asks_the_engine(cli: Callable[..., Any]) -> None:

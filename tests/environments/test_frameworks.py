@@ -41,6 +41,24 @@ def test_a_version_asks_for_the_framework_and_what_goes_with_it() -> None:
     assert of(SKLearn, framework_version="1.5.2") == Recipe(pip=("scikit-learn==1.5.2", "scipy", "joblib"))
 
 
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [("2", "torch==2.*"), ("2.6", "torch==2.6.*"), ("2.6.0", "torch==2.6.0"), ("2.6rc1", "torch==2.6rc1"),
+     ("2.6.0+cpu", "torch==2.6.0+cpu")],
+)  # fmt: skip
+def test_a_version_is_a_series_or_one_release(version: str, line: str) -> None:
+    recipe = of(PyTorch, framework_version=version)
+    assert recipe is not None
+    assert (recipe.pip[0], recipe.python) == (line, None)
+
+
+def test_what_is_no_version_is_one_sentence() -> None:
+    with pytest.raises(
+        DefinitionError, match="framework_version of PyTorch is 'latest', which is no version"
+    ):
+        of(PyTorch, framework_version="latest")
+
+
 def test_packages_are_merged_with_those_of_the_framework_behind_them() -> None:
     assert of(TensorFlow, pip_packages=["pandas"]) == Recipe(pip=("pandas", "tensorflow"))
     assert of(Estimator, pip_packages=["pandas"]) == Recipe(pip=("pandas",))
