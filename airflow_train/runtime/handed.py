@@ -41,7 +41,7 @@ def receive(launch: dict[str, Any], source: int = 0) -> bool:
 
 def from_file(launch: dict[str, Any]) -> int:
     """The descriptor of what lies in the file `handed` of a container, whose name is gone from then on."""
-    path = os.path.join(os.path.dirname(launch["outbox"]), protocol.HANDED_FILE)
+    path = os.path.join(launch["inside"], protocol.HANDED_FILE)
     try:
         source = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

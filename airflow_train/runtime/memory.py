@@ -30,7 +30,7 @@ class NodeMemory:
         if not limit:
             return
         try:
-            if self.launch.get("outbox"):
+            if self.launch.get("inside"):
                 self.place = cgroups.find(None, limit)  # the container's own, which its engine limits
                 return
             place = cgroups.find(group_name(self.launch), limit)

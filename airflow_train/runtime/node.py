@@ -58,15 +58,18 @@ def main(launch_path: str, source: int = 0) -> int:
         )
         return 3
     folder = os.path.dirname(launch_path)
-    if not records.create(
-        os.path.join(folder, protocol.CLAIM_FILE), {**protocol.identity(), "at": protocol.timestamp()}
-    ):
+    if not records.create(_claim(launch, folder), {**protocol.identity(), "at": protocol.timestamp()}):
         return 0
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)
     processes.adopt_orphans()
     Node(launch, folder).run()
     return 0
+
+
+def _claim(launch: dict[str, Any], folder: str) -> str:
+    """Where whoever starts the ranks says so; in a container beside what it is about to do."""
+    return os.path.join(launch.get("inside") or folder, protocol.CLAIM_FILE)
 
 
 def in_container(launch_path: str) -> int:
@@ -83,7 +86,7 @@ def in_container(launch_path: str) -> int:
     os.dup2(words, 1)
     os.dup2(words, 2)
     source = handed.from_file(launch)
-    if os.path.exists(os.path.join(os.path.dirname(launch_path), protocol.CLAIM_FILE)):
+    if os.path.exists(_claim(launch, os.path.dirname(launch_path))):
         return collect_again(launch_path, source)
     return main(launch_path, source)
 
@@ -130,7 +133,7 @@ class Node:
 
     def run(self) -> None:
         """All phases."""
-        if self.outbox is not None:
+        if self.launch.get("inside"):
             signal.signal(signal.SIGTERM, self._told_to_stop)
         self.heartbeat.beat()
         if not self._canceled():

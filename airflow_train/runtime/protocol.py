@@ -7,12 +7,14 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"} or
                          {"folder"}, "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
-                         "checkpoints", "memory_bytes", "mpirun", "outbox", "retry", "build", "programs",
+                         "checkpoints", "memory_bytes", "mpirun", "outbox", "inside", "retry", "build",
+                         "programs",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
                          starts the rank wrappers, or null when the supervisor does; `outbox` is the folder of segments
-                         (`channel.py`) in a container that can't write to the run store, else null; `retry` is null or
+                         (`channel.py`) in a container that can't write to the run store, else null; `inside` is the
+                         folder of a container's own affairs, else null; `retry` is null or
                          {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper;
                          `checkpoints` are copied for the script to read: [{"source", "target"}];
                          `build` is null, or an environment that the ranks need: {"interpreter", "lock", "ready",
@@ -128,7 +130,7 @@ VERDICT_FILE = "verdict.json"
 EVENTS_FOLDER = "events"
 FILES_FOLDER = "files"
 CONTAINER_FILE = "container.json"
-#: Beside an outbox: secrets on their way into a container, until it starts.
+#: In `inside`: secrets on their way into a container, until it starts.
 HANDED_FILE = "handed"
 #: In an outbox: number of the last segment that somebody has taken home.
 ACK_FILE = "ack"

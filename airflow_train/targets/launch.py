@@ -42,6 +42,8 @@ class Places:
     work: str = ""
     #: Folder of segments, where the node can't write to the run store.
     outbox: str = ""
+    #: Folder that only a container sees: its claim, and secrets on their way in. Empty where the node is no container.
+    inside: str = ""
     #: What builds the environment that `interpreter` belongs to, as in the launch file.
     build: Mapping[str, Any] | None = None
 
@@ -92,6 +94,7 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
         "secrets": sorted(job.get("secrets") or {}),
         "mpirun": mpirun,
         "outbox": places.outbox or None,
+        "inside": places.inside or None,
         "retry": _retry(spec),
         "build": None if places.build is None else dict(places.build),
         "programs": None if places.build is None else os.path.dirname(places.interpreter),

@@ -292,6 +292,7 @@ def test_options_that_nobody_knows_are_refused() -> None:
 def test_outputs_come_home_when_the_container_is_killed(lab: Lab) -> None:
     run_id = lab.start("open('outputs/half', 'w').write('kept'); print('said', flush=True)\n" + WAITING)
     lab.marked(run_id, "ready")
+    until(lambda: lab.lines(run_id) == ["said"])  # its wrapper has heard it
     docker("kill", plan.container_name(run_id))
     record = lab.wait(run_id).record
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +205,27 @@ def test_what_cannot_be_honoured_is_refused(store: RunStore, job: dict[str, Any]
     [found] = problems(store, **job)
 
     assert said in found
+
+
+def test_a_store_that_both_sides_see_is_mounted_and_belongs_to_its_owner(
+    store: RunStore, tmp_path: Path
+) -> None:
+    store.prepare()
+    made = planned(store, {"shared_store": "/there/store/"})
+    _, mount = made.configuration["HostConfig"]["Mounts"]
+
+    assert mount == {"Type": "bind", "Source": "/there/store/runs/run-1", "Target": plan.RUN_FOLDER}
+    assert made.configuration["User"] == f"{os.getuid()}:{os.getgid()}"
+    assert made.launch["outbox"] is None
+    assert planned(store, {"shared_store": True, "user": "7"}).configuration["User"] == "7"
+
+
+def test_a_store_that_cannot_be_shared_is_refused(store: RunStore) -> None:
+    [relative] = problems(store, {"shared_store": "there"})
+    found = target(shared_store=True).check(asdict(Job("Estimator", ".")), open_store("memory://train"))
+
+    assert "must be true or the absolute path of the run store on the engine's machine" in relative
+    assert "the run store memory://train is no folder" in "".join(found)
 
 
 def test_without_any_image_the_mend_is_named(store: RunStore) -> None:

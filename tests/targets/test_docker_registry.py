@@ -166,3 +166,18 @@ def test_a_login_that_leads_to_nothing_is_named(lab: Lab) -> None:
     )
     with pytest.raises(SecretNotFound, match=r"image_registry_details.password is env:NOBODY_SET_THIS, but"):
         keeping.of_spec(spec, keeping.ENVIRONMENT)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_doctor_tries_the_login(lab: Lab, address: str, good: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    password = registry.PASSWORD if good else "wrong-password"
+    kept = connections.Connection("docker", address, None, registry.USER, password)
+    monkeypatch.setattr(connections, "_reader", lambda conn_id: kept)
+    monkeypatch.setattr(place, "_known", {})
+    target = targets.get({**DOCKER, "options": {**DOCKER["options"], "connection": "hub"}})
+    found = {what: (works, text) for what, works, text in target.doctor(lab.store)}
+
+    assert found["login"][0] == good
+    assert f"{address} {'takes' if good else 'refuses'} the login of connection hub" in found["login"][1]
+    assert "wrong-password" not in str(found)
+    assert [found[what][0] for what in ("engine", "memory limits", "gpu", "image")] == [True] * 4

@@ -12,7 +12,7 @@
 | several nodes, MPI, inputs             | refused at submit                                                          |
 | registry with a login                  | `image_registry_details`, the target's connection, or `docker login` here  |
 | resume_from, outputs of an attempt before | yes: copies come with the code                                          |
-| run store                              | any that keeps: the container never sees it                                |
+| run store                              | any that keeps: without `shared_store` the container never sees it         |
 | death of whoever submitted             | the container goes on; whoever looks next finds the run                    |
 
 | option of the target      | means                                                                         |
@@ -25,6 +25,7 @@
 | `tls_ca`, `_cert`, `_key` | files that the engine and this machine know each other by                     |
 | `tls_hostname`            | name on the engine's certificate, where that isn't its address                |
 | `tls_verify`              | false trusts any certificate                                                  |
+| `shared_store`            | the engine's machine sees the run store: true, or its path there              |
 | `user`, `network`         | as `docker run` takes them; `read_only` is true or false                      |
 | `volumes`, `cap_add`      | lists of them                                                                 |
 | `arguments`               | further arguments of `docker run`, for every container                        |
@@ -45,4 +46,7 @@ its image and of the definition; nothing of the submitter's environment gets the
 Code and runtime go into a volume of the run by the engine's archive API, before the container starts; what the run
 writes comes back as segments of its outbox while it goes on (`logs.py`), and as a whole when it has ended
 (`collect.py`). So the engine may be on another machine, and a read-only root does no harm.
+
+With `shared_store` the run's folder of the store is mounted into the container, which writes outputs, logs and records
+there itself; it runs as the store's owner, unless `user` says otherwise. Code still comes by the archive API.
 """

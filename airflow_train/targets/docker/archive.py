@@ -83,7 +83,7 @@ class Archive:
         self._folder(tar, node)
         self._file(tar, f"{node}/{protocol.LAUNCH_FILE}", json.dumps(dict(self._plan.launch)).encode())
         events = layout.events(self._spec.run_id)
-        for number in self._store.files.numbers(events):
+        for number in self._store.files.numbers(events) if not self._plan.shared else []:
             name = f"{_below(plan.RUN_FOLDER)}/{layout.numbered(protocol.EVENTS_FOLDER, number)}"
             self._file(tar, name, self._store.files.read(layout.numbered(events, number)))
         self._folder(tar, protocol.node_folder(0))

@@ -19,8 +19,10 @@ _AGAIN = 5.0
 class Attendant:
     """Looks after one run of an engine; what it remembers only saves work."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, shared: bool) -> None:
         self._engine = engine
+        #: Does the node read and write the run store itself?
+        self._shared = shared
         self._puller = logs.Puller(engine, run_id)
         self._told = -_AGAIN
 
@@ -28,10 +30,11 @@ class Attendant:
         """Bring home what is new, hand over a cancel request, and end a supervisor that doesn't heed it."""
         run_id, name = record.run_id, plan.container_name(record.run_id)
         try:
-            if record.cancel is not None and record.stop is None:
-                self.hand_over_cancel(record)
-            self._pulse(run_id, store)
-            self._puller.pull(store)
+            if not self._shared:
+                if record.cancel is not None and record.stop is None:
+                    self._hand_over_cancel(record)
+                self._pulse(run_id, store)
+                self._puller.pull(store)
         except Gone:
             return  # it has ended meanwhile, which the next look sees
         if record.cancel is not None and record.heartbeat is not None:
@@ -40,7 +43,12 @@ class Attendant:
             if time.time() > deadline and time.time() > beat + protocol.LEASE_SECONDS:
                 self._engine.kill(name)
 
-    def hand_over_cancel(self, record: RunRecord) -> None:
+    def before_start(self, record: RunRecord) -> None:
+        """Hand over a cancel request to a container that is about to be started."""
+        if not self._shared:
+            self._hand_over_cancel(record)
+
+    def _hand_over_cancel(self, record: RunRecord) -> None:
         """Put the request where the supervisor sees it, now and then until it has."""
         run_id = record.run_id
         if time.monotonic() - self._told >= _AGAIN:

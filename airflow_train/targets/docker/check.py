@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import arguments, build, plan
 from airflow_train.targets.docker.place import CONNECTION
@@ -17,7 +19,7 @@ _AS_ARGUMENT = {
     "user": "--user",
     "volumes": "--volume",
 }
-OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", *_AS_ARGUMENT)
+OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", "shared_store", *_AS_ARGUMENT)
 
 #: part of a job → what people call it; each is refused as long as this target can't honour it
 _NOT_HERE = {"inputs": "inputs"}
@@ -53,6 +55,17 @@ def problems_of(
             f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
         )
     problems += _registry_problems(environment.get("registry") or {})
+    said = options.get("shared_store")
+    if said and store.files.local_root is None:
+        problems.append(
+            f"shared_store of compute target {target!r} can't be honoured: the run store {store.uri} is no folder; "
+            "leave it out, and what nodes write comes through the engine."
+        )
+    elif said and said is not True and not str(said).startswith("/"):
+        problems.append(
+            f"shared_store of compute target {target!r} is {said!r} but must be true or the absolute path of the run "
+            "store on the engine's machine."
+        )
     if store.files.uri.startswith("memory://"):
         problems.append("the run store is in this process's memory; set [train] store to a path.")
     return problems
@@ -92,3 +105,13 @@ def wanted(job: Mapping[str, Any], options: Mapping[str, Any]) -> arguments.Want
             said += [f"{flag}={one}" for one in (value if isinstance(value, list) else [value])]
     said += [str(one) for one in options.get("arguments") or []]
     return arguments.parse([*said, *(job["environment"].get("docker_arguments") or [])])
+
+
+def shared(options: Mapping[str, Any], run_id: str, store: RunStore) -> plan.Shared | None:
+    """A run's folder on the engine's machine, if the user says that it sees the run store."""
+    said, root = options.get("shared_store"), store.files.local_root
+    if not said or root is None:
+        return None
+    owner = os.stat(root) if root.exists() else None
+    user = f"{owner.st_uid}:{owner.st_gid}" if owner else f"{os.getuid()}:{os.getgid()}"
+    return plan.Shared(f"{root if said is True else str(said).rstrip('/')}/{layout.run(run_id)}", user)

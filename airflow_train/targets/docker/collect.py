@@ -25,7 +25,7 @@ FINISHING = 3600.0
 _ATTEMPTS = 3
 _REPORT = f"{protocol.node_folder(0)}/{protocol.REPORT_FILE}"
 #: What is only of use inside.
-_INSIDE = (protocol.LAUNCH_FILE, protocol.HEARTBEAT_FILE, protocol.CLAIM_FILE, protocol.CANCEL_FILE)
+_INSIDE = (protocol.LAUNCH_FILE, protocol.HEARTBEAT_FILE, protocol.CANCEL_FILE)
 
 
 def collect(
@@ -44,10 +44,12 @@ def collect(
     try:
         _ended_container(record, made, engine, store)
         for _ in range(_ATTEMPTS):
-            if engine.stat(name, f"{plan.RUN_FOLDER}/{_REPORT}") is not None:
+            if _reported(run_id, made, engine, store):
                 break
             if not _finish(record, made, engine, store, secrets):
                 break
+        if made.shared:
+            return
         with engine.get(name, plan.RUN_FOLDER) as stream:
             report = _store(stream, run_id, store)
     except (Gone, arriving.Swept) as error:
@@ -60,6 +62,13 @@ def collect(
         ) from None
     if report is not None:
         store.files.create(layout.report(run_id), report)
+
+
+def _reported(run_id: str, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
+    """Has a supervisor collected everything?"""
+    if made.shared:
+        return store.files.exists(layout.report(run_id))
+    return engine.stat(made.container, f"{plan.RUN_FOLDER}/{_REPORT}") is not None
 
 
 def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> None:
@@ -105,7 +114,7 @@ def _finish(
     :returns: False when there never was a supervisor.
     """
     name = made.container
-    if engine.stat(name, f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}/{protocol.CLAIM_FILE}") is None:
+    if engine.stat(name, plan.CLAIM) is None:
         error, reason = never_began(engine, made)
         report_failure(record.run_id, store, error, reason)
         return False

@@ -123,6 +123,25 @@ class Connection:
             found: dict[str, Any] = client.version()
             return found
 
+    def information(self) -> dict[str, Any]:
+        """What the engine can, as `docker info` has it."""
+        client = self.client()
+        with sentences("asking what it can", self.where):
+            found: dict[str, Any] = client.info()
+            return found
+
+    def try_login(self, username: str, password: str, registry: str) -> None:
+        """Have the engine try a login at a registry; nothing keeps it.
+
+        :raises InfrastructureFailure: it isn't good enough, or nobody answers there.
+        """
+        client = self.client(fresh=True)  # the package docker remembers logins in its clients
+        try:
+            with sentences(f"trying a login at {registry or 'docker.io'}", self.where):
+                client.login(username, password, registry=registry or None, reauth=True)
+        finally:
+            client.close()
+
 
 def _secure(client: Any, host: str, tls: place.Tls) -> None:
     """Give a client its certificates and tell it whom to trust."""

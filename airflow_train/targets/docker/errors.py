@@ -30,6 +30,10 @@ class TooOld(ConfigurationError):
     """The engine lacks what we ask engines for."""
 
 
+class NoSuchFolder(InfrastructureFailure):
+    """The engine's machine has no folder that is to be shared with it."""
+
+
 class Gone(InfrastructureFailure):
     """The engine has no such object."""
 
@@ -101,6 +105,12 @@ def _of_answer(error: Any, doing: str) -> InfrastructureFailure:
     if "no space left on device" in said.lower():
         return InfrastructureFailure(
             f"the Docker engine has no space left ({doing}); free some, for example by `docker system prune`."
+        )
+    if "bind source path does not exist" in said:
+        folder = said.partition("not exist:")[2].strip()
+        return NoSuchFolder(
+            f"the Docker engine's machine has no folder {folder}, where shared_store of the compute target says that "
+            "the run store is; correct it, or leave it out"
         )
     kind: type[InfrastructureFailure] = {404: Gone, 409: Taken}.get(code, InfrastructureFailure)
     return kind(f"the Docker engine refused ({doing}): {said}.")

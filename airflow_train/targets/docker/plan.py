@@ -18,9 +18,13 @@ from airflow_train.targets.docker import arguments
 ROOT = "/airflow-train"
 RUN_FOLDER = f"{ROOT}/run"
 WORK_FOLDER = f"{ROOT}/node_0/work"
-OUTBOX = f"{ROOT}/node_0/outbox"
+#: What nobody but the container has to do with.
+INSIDE = f"{ROOT}/node_0"
+OUTBOX = f"{INSIDE}/outbox"
 #: Secrets, until the supervisor has read and removed them.
-HANDED = f"{ROOT}/node_0/{protocol.HANDED_FILE}"
+HANDED = f"{INSIDE}/{protocol.HANDED_FILE}"
+#: Says that a supervisor began.
+CLAIM = f"{INSIDE}/{protocol.CLAIM_FILE}"
 #: Code as it arrives; it becomes the working directory.
 CODE = f"{ROOT}/node_0/code"
 #: Files of earlier runs, for the script to read.
@@ -35,6 +39,16 @@ OWNER_LABEL = "airflow-train.owner"
 STORE_LABEL = "airflow-train.store"
 #: Seconds between the end of the grace and the engine's own KILL.
 MARGIN = 10.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A run's folder in a run store that the engine's machine sees, too."""
+
+    #: Its path there.
+    folder: str
+    #: Who owns the store, as `docker run --user` takes it.
+    user: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,11 @@ class DockerPlan:
     earlier: tuple[Mapping[str, str], ...] = ()
     #: What the image is built of, where it is built; see `environments/image.py`.
     environment: Mapping[str, Any] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Does the node write into the run store itself?"""
+        return not self.launch["outbox"]
 
     @property
     def image(self) -> str:
@@ -82,7 +101,7 @@ def volume_name(run_id: str) -> str:
     return f"airflow-train-{run_id}"
 
 
-def places(python: str, interpreter: str) -> launch.Places:
+def places(python: str, interpreter: str, shared: Shared | None = None) -> launch.Places:
     """Where things lie in the container."""
     return launch.Places(
         run_folder=RUN_FOLDER,
@@ -92,7 +111,8 @@ def places(python: str, interpreter: str) -> launch.Places:
         python=python,
         interpreter=interpreter,
         work=WORK_FOLDER,
-        outbox=OUTBOX,
+        outbox="" if shared else OUTBOX,
+        inside=INSIDE,
     )
 
 
@@ -103,6 +123,7 @@ def build(
     store: str,
     python: str = "python3",
     recipe: Recipe | None = None,
+    shared: Shared | None = None,
 ) -> DockerPlan:
     """The plan of a run.
 
@@ -111,9 +132,12 @@ def build(
     :param store: URI of the run store, by which a cleanup tells its own runs from others'.
     :param python: the image's interpreter, for the runtime and for scripts that name none.
     :param recipe: what the image has to be built of.
+    :param shared: where the node writes into the run store itself; its owner's user runs the container then, unless
+        another is asked for.
     """
     job = spec.job
-    where = places(python, job["interpreter_path"] or options.get("interpreter_path") or python)
+    interpreter = job["interpreter_path"] or options.get("interpreter_path") or python
+    where = places(python, interpreter, shared)
     earlier = checkpoints.handed_over(spec, CHECKPOINTS, layout.RUNS)
     made = launch.build(spec, where, earlier)
     made["checkpoints"] = []  # they come with the code
@@ -127,7 +151,7 @@ def build(
         "VolumeOptions": {"NoCopy": True, "Labels": labels},
     }
     host = {
-        "Mounts": [mount],
+        "Mounts": [mount, *_binds(shared)],
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "RestartPolicy": {"Name": "no"},
@@ -150,6 +174,7 @@ def build(
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGTERM",
         "StopTimeout": int(job["grace_seconds"] + MARGIN),
+        **({"User": shared.user} if shared else {}),
         **wanted.container,
         "HostConfig": host,
     }
@@ -173,6 +198,11 @@ def build(
         tuple(earlier.copies),
         images.described(recipe) if recipe else None,
     )
+
+
+def _binds(shared: Shared | None) -> list[dict[str, str]]:
+    """The run's folder of the store, in place of one in the volume."""
+    return [{"Type": "bind", "Source": shared.folder, "Target": RUN_FOLDER}] if shared else []
 
 
 def image_of(job: Mapping[str, Any], options: Mapping[str, Any]) -> str:

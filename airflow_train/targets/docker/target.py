@@ -20,6 +20,7 @@ from airflow_train.targets.docker import (
     build,
     check,
     collect,
+    doctor,
     image,
     keeping,
     leftovers,
@@ -29,7 +30,7 @@ from airflow_train.targets.docker import (
     plan,
 )
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, Refusal, TooOld
+from airflow_train.targets.docker.errors import EngineUnreachable, NoSuchFolder, Refusal, TooOld
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -77,7 +78,8 @@ class DockerTarget:
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
         """Container, volume and launch file of the run."""
         recipe = build.recipe_for(spec.job, self.options)
-        return plan.build(spec, self.options, check.wanted(spec.job, self.options), store.uri, python, recipe)
+        wanted, shared = check.wanted(spec.job, self.options), check.shared(self.options, spec.run_id, store)
+        return plan.build(spec, self.options, wanted, store.uri, python, recipe, shared)
 
     # ------------------------------------------------------------------ start
 
@@ -94,7 +96,7 @@ class DockerTarget:
             raise
         except build.NotWanted:
             return
-        except TooOld as error:
+        except (TooOld, NoSuchFolder) as error:
             self._refuse(spec.run_id, store, str(error), "could_not_start")
         except Refusal as refusal:
             self._refuse(spec.run_id, store, str(refusal), refusal.reason)
@@ -194,7 +196,7 @@ class DockerTarget:
         state, found = observe.state(self._engine, run_id)
         if state == "created":  # whoever claimed it died before starting it
             if record.cancel is not None:
-                self._attendant(run_id).hand_over_cancel(record)
+                self._attendant(run_id).before_start(record)
             self._start(run_id, store)
             state = "running"
         if state == "paused":
@@ -216,7 +218,9 @@ class DockerTarget:
 
     def _attendant(self, run_id: str) -> attend.Attendant:
         key = self._engine.key, run_id
-        return self._attendants.setdefault(key, attend.Attendant(self._engine, run_id))
+        return self._attendants.setdefault(
+            key, attend.Attendant(self._engine, run_id, bool(self.options.get("shared_store")))
+        )
 
     def _missing(self, record: RunRecord) -> Observation:
         """The engine has no such container; another one, with the same address on another machine, may have it."""
@@ -277,16 +281,9 @@ class DockerTarget:
         return self._shelf.remove(kept)
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
-        """Does the engine answer, and is the image there?"""
+        """Does the engine answer, what can it, is the image there, and is the login good?"""
         del store
-        version = self._engine.version()
-        facts = f"Docker {version.get('Version')}, API {version.get('ApiVersion')}, at {self._engine.where}"
-        found = [("engine", True, facts)]
-        name = self.options.get("image")
-        if name:
-            there = self._engine.has_image(str(name))
-            found.append(("image", there, f"{name} {'is there' if there else 'is missing; docker pull it'}"))
-        return found
+        return doctor.look(self._engine, self.options)
 
 
 def _ending(facts: Mapping[str, Any]) -> str:
