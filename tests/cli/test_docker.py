@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -60,7 +61,8 @@ def test_an_image_is_built_of_a_folder_once_for_all_that_name_its_environment(
     folder.mkdir()
     (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY . /there\n")
     (folder / ".dockerignore").write_text("left\n")
-    for name in ("left", tmp_path.name):
+    own = uuid4().hex  # an image that nobody has built
+    for name in ("left", own):
         (folder / name).touch()
     (tmp_path / "environment.yaml").write_text("name: ours\ndocker: {build_context: {location: docker}}\n")
     (tmp_path / "list.py").write_text("import os\nprint(sorted(os.listdir('/there')))\n")
@@ -76,7 +78,7 @@ def test_an_image_is_built_of_a_folder_once_for_all_that_name_its_environment(
         docker("image", "rm", "-f", f"airflow-train/environment:{key}", check=False)
 
     assert first.code == second.code == 0
-    assert tmp_path.name in first.out
+    assert own in first.out
     assert "'left'" not in first.out
     assert "[build] Step 2/" in first.out
     assert "[build]" not in second.out
