@@ -28,6 +28,7 @@ RECIPE_LABEL = "airflow-train.recipe"
 #: A line by which a tool says that it failed: pip, apt, conda, uv and compilers.
 _FAILED = re.compile(r"\s*(?:ERROR\b|E: |error\b|fatal\b|\w*Error\b|critical\b|.*: (?:fatal )?error:)")
 _EXIT_CODE = re.compile(r"returned a non-zero code: (\d+)")
+_KILLED = "137"
 #: What pip and others say after the cause.
 _AFTERWARDS = re.compile(r".*(?:\[notice\]|note: This |hint: |See above for output|exit code: \d)")
 #: What an instruction of ours is about.
@@ -135,7 +136,7 @@ def _run(content: IO[bytes], engine: Engine, order: Order, log: Callable[[str], 
     if not failed and built:
         return built
     log(failed)
-    line = said.failing_line or failed or "the engine says nothing"
+    line = said.failing_line or failed
     if _NO_SPACE in f"{failed} {line}".lower():
         raise InfrastructureFailure(
             f"the Docker engine has no space left for the environment's image ({line}); free some, for example by "
@@ -145,7 +146,12 @@ def _run(content: IO[bytes], engine: Engine, order: Order, log: Callable[[str], 
         raise InfrastructureFailure(
             f"the environment's image can't be built: something can't be reached ({said.says(UNREACHABLE)})"
         )
-    code = f", exit code {found[1]}" if (found := _EXIT_CODE.search(failed)) else ""
+    found = _EXIT_CODE.search(failed)
+    if found and found[1] == _KILLED:
+        raise InfrastructureFailure(
+            f"the environment's image can't be built: {said.step} was killed from outside, most likely for memory"
+        )
+    code = f", exit code {found[1]}" if found else ""
     raise BuildFailed(f"the environment's image can't be built: {line} ({said.step}{code})")
 
 

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from airflow_train.store.run_store import open_store
 from airflow_train.targets.base import Kept
 from airflow_train.targets.docker import build, keeping
 from airflow_train.targets.docker.engine import Engine
-from tests.targets.lab import IMAGE, Lab, docker, until
+from tests.targets.lab import DOCKER, IMAGE, Lab, docker, until
+from tests.targets.private_engine import PrivateEngine
+from tests.targets.strikes import Strike
 from tests.wheels import Index
 
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
@@ -200,6 +203,13 @@ def test_a_build_that_fails_is_told_in_one_sentence_with_the_line(
     assert image_of(lab, record.run_id) is None
 
 
+def test_a_step_that_is_killed_from_outside_may_be_tried_again(lab: Lab) -> None:
+    found = lab.run("pass", **own("RUN sh -c 'kill -KILL $$'")).record.verdict or {}
+
+    assert found["reason"] == "infrastructure"
+    assert "RUN sh -c 'kill -KILL $$' was killed from outside" in found["message"]
+
+
 def test_the_log_of_a_build_can_be_read_while_it_goes_on_and_a_cancel_ends_it(lab: Lab) -> None:
     spec = lab.spec("pass", **own("RUN echo begun && sleep 100"))
     other = in_background(lab, spec)
@@ -231,6 +241,51 @@ def test_a_builder_that_is_killed_is_replaced_and_leaves_nothing(
     for one in half_made(lab):
         assert targets.get(lab.target).forget(one)
     assert half_made(lab) == []
+
+
+def test_an_engine_that_dies_in_a_build_builds_again_and_keeps_nothing_half_made(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PrivateEngine() as engine:
+        lab.target = {**DOCKER, "options": {**DOCKER["options"], "host": engine.address}}
+        spec = lab.spec("print('ran')", **own("RUN echo begun && sleep 1"))
+        other = in_background(lab, spec)
+        until(lambda: build_log(lab, spec.run_id).endswith(" begun\n"))
+        engine.crash()
+        engine.start()
+        other.join()
+
+        view = lab.wait(spec.run_id)
+        assert view.status == "Completed", view.record.verdict
+        monkeypatch.setattr(keeping, "BETWEEN_STEPS", 0.0)
+        for one in half_made(lab):
+            assert targets.get(lab.target).forget(one)
+        assert half_made(lab) == []
+        lab.run_ids.clear()
+
+
+def test_a_build_that_takes_longer_than_it_may_is_ended(lab: Lab) -> None:
+    spec = replace(lab.spec("pass", **own("RUN sleep 100")), limits={"build": 0.5})
+    lab.submit(spec)
+    found = lab.wait(spec.run_id).record.verdict or {}
+
+    assert found["reason"] == "phase_limit"
+    assert "its image wasn't built within the limit of 0.5 s" in found["message"]
+
+
+def test_an_image_that_is_removed_before_its_container_is_made_is_built_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = lab.spec("pass", **own())
+
+    def remove() -> None:
+        docker("image", "rm", name_of(lab, spec.run_id))
+
+    monkeypatch.setattr(Engine, "create", Strike("create", "before", remove))
+    lab.submit(spec)
+
+    assert lab.wait(spec.run_id).status == "Completed"
+    assert len(reasons(lab, spec.run_id)) == 2
 
 
 def half_made(lab: Lab, kind: str = "") -> list[Kept]:

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from airflow_train import targets
+from airflow_train.environments import image as images
+from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import SecretNotFound
 from airflow_train.lifecycle import secrets as keeping
 from airflow_train.targets import connections
-from airflow_train.targets.docker import place
+from airflow_train.targets.docker import build, place
 from tests.targets import registry
 from tests.targets.lab import DOCKER, IMAGE, Lab, docker
 
@@ -80,6 +82,25 @@ def test_a_login_never_reaches_the_container(lab: Lab, address: str) -> None:
 
     assert registry.PASSWORD not in described
     assert (inside, volume) == ("False", "")
+
+
+def test_an_image_is_built_on_a_private_one_and_knows_nothing_of_the_login(lab: Lab, address: str) -> None:
+    text = f"ARG BASE={address}/private/tool:1\nFROM ${{BASE}}\nRUN echo a layer\n"
+    spec = lab.spec(
+        "print('ran')", environment={"dockerfile": text, "registry": {"address": address, **SAID}}
+    )
+    lab.store.create(spec)
+    targets.get(spec.target).submit(spec, lab.store, keeping.of_spec(spec, keeping.ENVIRONMENT))
+    view = lab.wait(spec.run_id)
+    name = images.tag(build.recipe_for(spec.job, {}) or Recipe())
+    described = docker("image", "inspect", name) + docker("history", "--no-trunc", name)
+    docker("image", "rm", name)
+
+    assert view.status == "Completed", view.record.verdict
+    assert lab.lines(spec.run_id, 0) == ["ran"]
+    assert registry.PASSWORD not in described
+    stored = [path for path in lab.path(spec.run_id).rglob("*") if path.is_file()]
+    assert [path for path in stored if registry.PASSWORD.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.parametrize(

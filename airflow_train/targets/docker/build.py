@@ -21,13 +21,19 @@ from airflow_train.environments.log import BuildLog
 from airflow_train.environments.once import once
 from airflow_train.environments.recipe import Recipe, public_image, recipe_of
 from airflow_train.exceptions import BuildFailed
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runs.times import limit
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import Refusal, sentences
+from airflow_train.targets.docker.errors import EngineUnreachable, Refusal, sentences
 
 #: Seconds between two looks whether the build is still wanted, and of silence after which the engine is asked for life.
 _LOOK, _SILENCE = 0.5, 60.0
+
+
+class _EngineAway(Exception):
+    """The engine went away from a build; whoever waits for it tries by itself."""
 
 
 class NotWanted(Exception):
@@ -47,41 +53,52 @@ def recipe_for(job: Mapping[str, Any], options: Mapping[str, Any]) -> Recipe | N
 
 def ready(
     recipe: Recipe,
-    run_id: str,
+    spec: RunSpec,
     store: RunStore,
     engine: Engine,
     fetch: Callable[[str, str | None], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
     """The image of a recipe as the engine describes it, built where it is missing.
 
-    :param run_id: for whom; gets the log.
+    :param spec: for whom; its run gets the log.
     :param fetch: what the engine knows of an image to build on, pulled where it is missing.
-    :raises Refusal: it can't be built.
+    :raises Refusal: it can't be built, or not in the time that there is.
     :raises NotWanted: the run was cancelled meanwhile.
     """
-    found = images.find(recipe, engine) or _built(recipe, run_id, store, engine, fetch)
+    found = images.find(recipe, engine) or _built(recipe, spec, store, engine, fetch)
     engine.tag(str(found["Id"]), images.tag(recipe))
     return found
 
 
 def _built(
     recipe: Recipe,
-    run_id: str,
+    spec: RunSpec,
     store: RunStore,
     engine: Engine,
     fetch: Callable[[str, str | None], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
+    run_id, began, longest = spec.run_id, time.monotonic(), spec.limits.get("build")
+
     def say(reason: str) -> None:
         store.add_event(run_id, "build", reason, "target")
 
     def check() -> None:
         if store.cancel_asked(run_id) or store.files.exists(layout.claim(run_id)):
             raise NotWanted
+        if longest is not None and time.monotonic() - began > longest:
+            raise Refusal(
+                f"its image wasn't built within the limit of {limit(longest)}; raise [train] build_limit if it needs "
+                "longer",
+                "phase_limit",
+            )
 
     def build() -> Mapping[str, Any]:
         say(f"building the image {images.tag(recipe)}")
-        with BuildLog(store.files, run_id) as log:
-            return images.build(recipe, _Builder(engine, fetch, check), store.files, log.say)
+        try:
+            with BuildLog(store.files, run_id) as log:
+                return images.build(recipe, _Builder(engine, fetch, check), store.files, log.say)
+        except EngineUnreachable as error:
+            raise _EngineAway from error
 
     place = hashlib.sha256(engine.id().encode()).hexdigest()[:12]
     try:
@@ -96,6 +113,8 @@ def _built(
         )
     except BuildFailed as error:
         raise Refusal(str(error), "build_failed") from error
+    except _EngineAway as error:
+        raise EngineUnreachable(str(error.__cause__)) from error
 
 
 class _Builder:
@@ -130,7 +149,7 @@ class _Builder:
     def _events(
         self, said: queue.SimpleQueue[Mapping[str, Any] | Exception | None]
     ) -> Iterator[Mapping[str, Any]]:
-        heard = time.monotonic()
+        heard, over = time.monotonic(), False
         while True:
             self._check()
             try:
@@ -141,11 +160,14 @@ class _Builder:
                     heard = time.monotonic()
                 continue
             heard = time.monotonic()
+            if event is None and not over:
+                raise EngineUnreachable(f"the Docker engine at {self._engine.where} broke off a build.")
             if event is None:
                 return
             if isinstance(event, Exception):
                 with sentences("building an image", self._engine.where):
                     raise event
+            over = over or "error" in event or "aux" in event
             yield event
 
 

@@ -102,6 +102,15 @@ def end_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def in_words(facts: Mapping[str, Any]) -> str:
+    """How a container ended, by its `end_facts`."""
+    code = facts["exit_code"]
+    if facts["out_of_memory"]:
+        limit = f" (limit {facts['memory_bytes']} bytes)" if facts["memory_bytes"] else ""
+        return f"exit code {code}, out of memory{limit}"
+    return f"exit code {code}" + (f" ({facts['error']})" if facts["error"] else "")
+
+
 def _finish(
     record: RunRecord,
     made: plan.DockerPlan,

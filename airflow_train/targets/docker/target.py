@@ -30,7 +30,7 @@ from airflow_train.targets.docker import (
     plan,
 )
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, NoSuchFolder, Refusal, TooOld
+from airflow_train.targets.docker.errors import EngineUnreachable, Gone, NoSuchFolder, Refusal, TooOld
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -119,11 +119,19 @@ class DockerTarget:
             return image.fetched(self._engine, name, platform, logins, say)
 
         recipe = build.recipe_for(spec.job, self.options)
-        if recipe is None:
-            found = fetch(made.image, made.platform)
-        else:
-            found = build.ready(recipe, run_id, store, self._engine, fetch)
-        if not self._engine.create(made) and self._claimed_soon(run_id, store):
+
+        def have_image() -> Mapping[str, Any]:
+            if recipe is None:
+                return fetch(made.image, made.platform)
+            return build.ready(recipe, spec, store, self._engine, fetch)
+
+        found = have_image()
+        try:
+            created = self._engine.create(made)
+        except Gone:  # somebody has removed the image meanwhile
+            found = have_image()
+            created = self._engine.create(made)
+        if not created and self._claimed_soon(run_id, store):
             return
         python = image.python(self._engine, made, found)
         if python != made.python:
@@ -213,7 +221,7 @@ class DockerTarget:
         return Observation(
             supervisor=False,
             ranks=False,
-            note=f"its container ended with {_ending(collect.end_facts(found))}",
+            note=f"its container ended with {collect.in_words(collect.end_facts(found))}",
         )
 
     def _attendant(self, run_id: str) -> attend.Attendant:
@@ -284,12 +292,3 @@ class DockerTarget:
         """Does the engine answer, what can it, is the image there, and is the login good?"""
         del store
         return doctor.look(self._engine, self.options)
-
-
-def _ending(facts: Mapping[str, Any]) -> str:
-    """How a container ended, in a few words."""
-    code = facts["exit_code"]
-    if facts["out_of_memory"]:
-        limit = f" (limit {facts['memory_bytes']} bytes)" if facts["memory_bytes"] else ""
-        return f"exit code {code}, out of memory{limit}"
-    return f"exit code {code}" + (f" ({facts['error']})" if facts["error"] else "")
