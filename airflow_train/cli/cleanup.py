@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Any
 
-from airflow_train import definitions, targets
 from airflow_train.cli import codes, screen
-from airflow_train.exceptions import TrainError
+from airflow_train.cli.visiting import visit
 from airflow_train.store.run_store import open_store
+from airflow_train.targets.base import Target
 
 
 def cleanup(args: Namespace) -> int:
     """Remove, or with `--dry-run` show, what belongs to no run that goes on; who doesn't answer is passed over."""
     store = open_store()
-    found = []
-    for name, resolved in definitions.named_targets().items():
-        if resolved["type"] not in targets.types():
-            continue
-        try:
-            target = targets.get(resolved)
-            for one in target.leftovers(store):
-                if one.age >= args.older_than:
-                    found.append({"target": name, **one.to_json(), "removed": not args.dry_run})
-                    if not args.dry_run:
-                        target.remove(one)
-        except TrainError as error:
-            screen.warn(f"compute target {name} wasn't looked at: {error}")
+    found: list[dict[str, Any]] = []
+
+    def clean(name: str, target: Target) -> None:
+        for one in target.leftovers(store):
+            if one.age >= args.older_than:
+                found.append({"target": name, **one.to_json(), "removed": not args.dry_run})
+                if not args.dry_run:
+                    target.remove(one)
+
+    visit(clean)
     if args.json:
         screen.print_json(found)
     elif not found:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from airflow_train import definitions, targets
 from airflow_train.cli import codes, screen
-from airflow_train.exceptions import TrainError
-from airflow_train.store.run_store import RunStore, open_store
+from airflow_train.cli.visiting import visit
+from airflow_train.store.run_store import open_store
 from airflow_train.targets.base import Target
 
 
 def gc(args: Namespace) -> int:
     """Remove, or with `--dry-run` show, what has been idle for long; who doesn't answer is passed over."""
-    store, named = open_store(), definitions.named_targets()
-    if args.target is not None:
-        definitions.resolve_compute_target(args.target)  # says what is wrong with a name
+    store = open_store()
     found: list[dict[str, Any]] = []
-    for name, resolved in named.items():
-        if resolved["type"] not in targets.types() or args.target not in (None, name):
-            continue
-        try:
-            _prune(name, targets.get(resolved), store, args, found)
-        except TrainError as error:
-            screen.warn(f"compute target {name} wasn't looked at: {error}")
+    seen: set[str] = set()
+
+    def prune(name: str, target: Target) -> None:
+        for one in target.kept(store):
+            place = f"{target.type} {sorted(target.options.items())} {one.what}"
+            young = one.key and one.idle < args.older_than  # without a key, it is what a killed build left
+            if place in seen or one.in_use or young:  # seen: by another name of the same target
+                continue
+            if args.dry_run or target.forget(one):
+                seen.add(place)
+                found.append({"target": name, **one.to_json(), "removed": not args.dry_run})
+
+    visit(prune, args.target)
     if args.json:
         screen.print_json(found)
     elif not found:
@@ -36,16 +39,6 @@ def gc(args: Namespace) -> int:
         verb = "would remove" if args.dry_run else "removed"
         screen.print_table(("target", verb, "size", "last used"), rows)
     return codes.COMPLETED
-
-
-def _prune(name: str, target: Target, store: RunStore, args: Namespace, found: list[dict[str, Any]]) -> None:
-    for one in target.kept(store):
-        known = any(each["what"] == one.what for each in found)  # two names of one place
-        young = one.key and one.idle < args.older_than  # without a key, it is what a killed build left
-        if known or one.in_use or young:
-            continue
-        if args.dry_run or target.forget(one):
-            found.append({"target": name, **one.to_json(), "removed": not args.dry_run})
 
 
 def _ago(seconds: float) -> str:

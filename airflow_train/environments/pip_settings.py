@@ -27,6 +27,8 @@ def for_uv() -> dict[str, str]:
         value = None if own and others else _value(parser, option)
         if value and not any(environment.get(name) for name in (variable, *others)):
             environment[variable] = " ".join(value.split())
+    # of several indexes the newest version wins, as with pip: a line must mean the same wherever it is built
+    environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environment
 
 

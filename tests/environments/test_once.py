@@ -18,7 +18,8 @@ from airflow_train.runtime import protocol
 from airflow_train.store.files import Files
 from tests.targets.lab import until
 
-spawn = multiprocessing.get_context("fork")
+#: Processes without the threads of this one.
+spawn = multiprocessing.get_context("forkserver")
 
 
 def ask(place: Path, says: Any, how: str = "") -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +206,36 @@ def test_an_index_that_cant_be_reached_is_bad_luck_and_nobodys_login_is_shown(la
     run_id = lab.run_ids[-1]
     shown = build_log(lab, run_id) + json.dumps([*lab.look(run_id).record.events]) + said
     assert "hunter2" not in shown
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder and its address: a folder below it is an index, as is one below that a package."""
+    (tmp_path / "served").mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = partial(Quiet, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield tmp_path / "served", f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_of_several_indexes_the_newest_version_wins_as_with_pip(
+    lab: Lab, index: Index, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = served
+    for name, version in (("usual", "2.0"), ("extra", "1.5")):
+        (folder / name / "probe").mkdir(parents=True)
+        index.wheel("probe", version, folder / name / "probe")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{address}/usual")
+    view = lab.run(SHOW, **packages(f"--extra-index-url {address}/extra", "probe"))
+
+    assert view.status == "Completed", view.record.reason
+    assert lab.lines(view.record.run_id, 0)[0].startswith("2.0 ")
 
 
 def test_a_notebook_needs_what_runs_it_in_its_environment(lab: Lab, index: Index) -> None:
