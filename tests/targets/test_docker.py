@@ -113,6 +113,37 @@ def test_any_user_a_read_only_root_and_no_capabilities_do_no_harm(lab: Lab) -> N
     assert lab.output(run_id, "outputs/kept") == "yes"
 
 
+def test_volumes_limits_and_capabilities_are_there_inside(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "set").write_text("1 2 3")
+    lab.target = on(
+        volumes=[f"{tmp_path}/data:/data:ro"], cap_add=["NET_RAW"], arguments=["--tmpfs", "/fast:size=1m"]
+    )
+    mount = f"type=bind,source={tmp_path}/data,target=/again,readonly"
+    found = said(
+        lab,
+        """[
+            open('/data/set').read(), open('/again/set').read(), os.access('/data', os.W_OK),
+            os.statvfs('/fast').f_blocks * os.statvfs('/fast').f_frsize,
+            os.statvfs('/dev/shm').f_blocks * os.statvfs('/dev/shm').f_frsize,
+            __import__('resource').getrlimit(7)[0],
+            [line.split()[1] for line in open('/proc/self/status') if line.startswith('CapBnd')],
+            os.environ['A'],
+        ]""",
+        shm_size="32m",
+        **arguments("--ulimit", "nofile=1000:2000", "--env", "A=b", "--mount", mount),
+    )
+
+    assert found == ["1 2 3", "1 2 3", False, 1 << 20, 32 << 20, 1000, [f"{1 << 13:016x}"], "b"]
+
+
+def test_gpus_are_asked_of_the_engine_which_refuses_what_it_has_not(lab: Lab) -> None:
+    found = verdict(lab, "pass", gpu=1)
+
+    assert found["reason"] == "could_not_start"
+    assert 'could not select device driver "" with capabilities: [[gpu]]' in found["message"]
+
+
 def test_a_user_is_found_by_name(lab: Lab) -> None:
     lab.marks_folder.chmod(0o777)
     found = said(lab, "[os.getuid(), os.access('outputs', os.W_OK)]", **arguments("-u", "root:daemon"))

@@ -137,6 +137,21 @@ def test_a_connection_says_where_certificates_lie_as_docker_operator_does(
     assert (found.host, found.name) == ("https://e:2376", "tcp://e:2376 (connection c)")
 
 
+def test_a_connection_that_cannot_be_asked_for_again_is_as_it_was(
+    keep: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(host="tcp://a", port=1)
+    found = [place.find({"connection": "c"}).host]
+    keep(host="tcp://b", port=1)
+    found.append(place.find({"connection": "c"}).host)
+    monkeypatch.setattr(place, "_REMEMBERED", 0.0)
+    found.append(place.find({"connection": "c"}).host)
+    monkeypatch.setattr(connections, "_reader", connections._nobody)
+    found.append(place.find({"connection": "c"}).host)
+
+    assert found == ["tcp://a:1", "tcp://a:1", "tcp://b:1", "tcp://b:1"]
+
+
 @pytest.mark.parametrize(
     ("options", "fields", "words"),
     [

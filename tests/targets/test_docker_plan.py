@@ -153,6 +153,19 @@ def test_the_image_is_the_definitions_else_the_targets(
         (["--cap-add", "SYS_PTRACE", "--cap-add=NET_ADMIN"], {"CapAdd": ["SYS_PTRACE", "NET_ADMIN"]}),
         (["--net", "mine", "--rm"], {"NetworkMode": "mine"}),
         (["--tmpfs", "/x:size=1m"], {"Tmpfs": {"/x": "size=1m"}}),
+        (["-m1g", "--memory-swap=-1"], {"Memory": 1 << 30, "MemorySwap": -1}),
+        (
+            ["--gpus", '"device=0,GPU-1"'],
+            {"DeviceRequests": [{"Driver": "", "DeviceIDs": ["0", "GPU-1"], "Capabilities": [["gpu"]]}]},
+        ),
+        (
+            ["--mount", "type=bind,source=/a:b,target=/data,readonly"],
+            {"Mounts": [{"Type": "bind", "Source": "/a:b", "Target": "/data", "ReadOnly": True}]},
+        ),
+        (
+            ["-p", "127.0.0.1:8080:80"],
+            {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}},
+        ),
     ],
 )
 def test_arguments_of_docker_run(words: list[str], part: dict[str, Any]) -> None:
@@ -168,6 +181,9 @@ def test_arguments_of_docker_run(words: list[str], part: dict[str, Any]) -> None
         (["-it"], "-it is none of those that can be honoured"),
         (["--restart=always"], "--restart is none of those"),
         (["--cpus", "many"], "--cpus 'many' must be a number"),
+        (["--mount", "type=cluster,target=/x"], "must be type=bind|volume|tmpfs,source=…,target=/path"),
+        (["-p", "web"], "-p 'web' must be [[address:]port:]port[/udp]"),
+        (["--gpus=device="], "--gpus 'device=' must be a number, all, or device=0,1"),
         (["--cpus=0"], "--cpus '0' must be a number above 0"),
         (["--ulimit", "x"], "--ulimit 'x' must be name=soft or name=soft:hard"),
         (["-v", "/only"], "-v '/only' must be source:/path"),

@@ -105,9 +105,47 @@ def _mapping(name: str) -> Callable[[Wanted, str], None]:
 
 
 def _gpus(wanted: Wanted, value: str) -> None:
+    named = value.strip('"').removeprefix("device=")
+    if named != value.strip('"') and named:
+        request = {"Driver": "", "DeviceIDs": named.split(","), "Capabilities": [["gpu"]]}
+        wanted.host["DeviceRequests"] = [request]
+        return
     if value != "all" and not value.isdecimal():
-        raise ValueError("a number or all")
+        raise ValueError("a number, all, or device=0,1")
     wanted.host["DeviceRequests"] = gpus(-1 if value == "all" else int(value))
+
+
+def _mount(wanted: Wanted, value: str) -> None:
+    said = dict(one.partition("=")[::2] for one in value.split(","))
+    kind = said.pop("type", "volume")
+    source = said.pop("source", said.pop("src", ""))
+    target = said.pop("target", said.pop("destination", said.pop("dst", "")))
+    read_only = said.pop("readonly", said.pop("ro", "false")) in ("", "true", "1")
+    if said or kind not in ("bind", "volume", "tmpfs") or not target.startswith("/"):
+        raise ValueError("type=bind|volume|tmpfs,source=…,target=/path[,readonly]")
+    mount = {"Type": kind, "Source": source, "Target": target, "ReadOnly": read_only}
+    wanted.host.setdefault("Mounts", []).append({key: one for key, one in mount.items() if one != ""})
+
+
+def _publish(wanted: Wanted, value: str) -> None:
+    found = re.fullmatch(r"(?:(?:([\d.]+):)?(\d*):)?(\d+)(?:/(tcp|udp))?", value)
+    if found is None:
+        raise ValueError("[[address:]port:]port[/udp]")
+    address, outside, inside, kind = found.groups()
+    port = f"{inside}/{kind or 'tcp'}"
+    wanted.container.setdefault("ExposedPorts", {})[port] = {}
+    binding = {"HostIp": address or "", "HostPort": outside or ""}
+    wanted.host.setdefault("PortBindings", {}).setdefault(port, []).append(binding)
+
+
+def _bytes(name: str) -> Callable[[Wanted, str], None]:
+    def apply(wanted: Wanted, value: str) -> None:
+        size = -1 if value == "-1" else size_in_bytes(value, binary=True)
+        if size is None:
+            raise ValueError("an amount of memory such as 512m")
+        wanted.host[name] = size
+
+    return apply
 
 
 def gpus(count: int) -> list[dict[str, Any]]:
@@ -139,20 +177,30 @@ VALUES: dict[str, Callable[[Wanted, str], None]] = {
     "--add-host": _append("ExtraHosts"),
     "--cap-add": _append("CapAdd"),
     "--cap-drop": _append("CapDrop"),
+    "--cpu-period": _whole("CpuPeriod"),
+    "--cpu-quota": _whole("CpuQuota"),
+    "--cpu-shares": _whole("CpuShares"),
     "--cpus": _cpus,
     "--cpuset-cpus": _host("CpusetCpus"),
+    "--cpuset-mems": _host("CpusetMems"),
     "--device": _device,
     "--dns": _append("Dns"),
+    "--dns-option": _append("DnsOptions"),
+    "--dns-search": _append("DnsSearch"),
     "--env": _environment,
     "--gpus": _gpus,
     "--group-add": _append("GroupAdd"),
     "--hostname": _own("Hostname"),
     "--ipc": _host("IpcMode"),
     "--memory": _size("Memory"),
+    "--memory-reservation": _bytes("MemoryReservation"),
+    "--memory-swap": _bytes("MemorySwap"),
+    "--mount": _mount,
     "--network": _host("NetworkMode"),
     "--oom-score-adj": _whole("OomScoreAdj"),
     "--pids-limit": _whole("PidsLimit"),
     "--platform": _platform,
+    "--publish": _publish,
     "--runtime": _host("Runtime"),
     "--security-opt": _append("SecurityOpt"),
     "--shm-size": _size("ShmSize"),
@@ -160,12 +208,15 @@ VALUES: dict[str, Callable[[Wanted, str], None]] = {
     "--tmpfs": _tmpfs,
     "--ulimit": _ulimit,
     "--user": _own("User"),
+    "--userns": _host("UsernsMode"),
+    "--uts": _host("UTSMode"),
     "--volume": _volume,
 }
 _SHORT = {
     "-e": "--env",
     "-h": "--hostname",
     "-m": "--memory",
+    "-p": "--publish",
     "-u": "--user",
     "-v": "--volume",
     "--net": "--network",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_train.exceptions import ConfigurationError
+from airflow_train.exceptions import ConfigurationError, TrainError
 from airflow_train.targets import connections
 from airflow_train.targets.docker.login import Login
 
@@ -190,7 +190,11 @@ def _connection(conn_id: str) -> connections.Connection:
     key = os.getpid(), conn_id
     asked, kept = _known.get(key, (0.0, None))
     if kept is None or time.monotonic() - asked > _REMEMBERED:
-        kept = connections.get(conn_id)
+        try:
+            kept = connections.get(conn_id)
+        except TrainError:  # Airflow can't always be asked, and what it said holds until it says otherwise
+            if kept is None:
+                raise
         _known[key] = time.monotonic(), kept
     return kept
 

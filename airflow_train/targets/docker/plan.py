@@ -151,7 +151,6 @@ def build(
         "VolumeOptions": {"NoCopy": True, "Labels": labels},
     }
     host = {
-        "Mounts": [mount, *_binds(shared)],
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "RestartPolicy": {"Name": "no"},
@@ -159,6 +158,7 @@ def build(
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
         **_resources(job),
         **wanted.host,
+        "Mounts": [mount, *_binds(shared), *wanted.host.get("Mounts", [])],
     }
     if host.get("Privileged"):
         del host["CapDrop"], host["SecurityOpt"]
