@@ -14,8 +14,10 @@ import pytest
 from tests.airflow_live.rest import Rest, until
 from tests.targets.lab import docker, docker_objects
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300), pytest.mark.xdist_group("airflow_live")]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow_live")]
 
+#: Seconds; Airflow's five processes share what processors there are with all other tests.
+PATIENCE = 240
 SOCKET = Path("/var/run/docker.sock")
 PROJECT = f"airflow-train-test-{os.getpid()}"
 
@@ -71,16 +73,18 @@ def test_the_example_runs_in_a_container_and_its_model_is_registered(compose: Ca
     def healthy() -> bool:
         return docker("inspect", "-f", "{{.State.Health.Status}}", container) == "healthy"
 
-    until(healthy, 150, what=lambda: docker("logs", "--tail", "50", container))
+    until(healthy, PATIENCE, what=lambda: docker("logs", "--tail", "50", container))
     with Rest(address) as rest:
         until(lambda: "train_in_docker" in {one["dag_id"] for one in rest.get("/dags", limit=100)["dags"]})
         assert rest.get("/importErrors")["import_errors"] == []
         rest.patch("/dags/train_in_docker", is_paused=False)
-        run = rest.trigger("train_in_docker").wait()
+        run = rest.trigger("train_in_docker")
+        until(lambda: run.state() in ("success", "failed"), PATIENCE, what=run.__str__)
+        run.wait()
+        run_id = run.xcom("train", "run_id")
         assert run.xcom("train", "metrics")["accuracy"] > 0.9
         assert run.xcom("register")["version"] == 1
         assert "accuracy 0.99" in run.text("train")
-    run_id = run.xcom("train", "run_id")
     assert docker_objects(run_id) == []
     assert run_id in docker("exec", container, "airflow-train", "runs", "list")
     assert docker("exec", container, "id", "-u") == "50000"
