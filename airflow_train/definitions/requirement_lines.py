@@ -31,7 +31,7 @@ _REFUSED = {
     "-c": "write the limits into the lines of the packages",
     "--constraint": "write the limits into the lines of the packages",
     "--pre": "name the version, as in name>=2.0rc1",
-    "--require-hashes": "leave it out; hashes that are written are compared",
+    "--require-hashes": "leave it out, as it follows from hashes",
     "--trusted-host": "let whoever builds trust its certificate",
 }
 _INCLUDES = ("-r", "--requirement")

@@ -14,11 +14,12 @@ from typing import Any
 from airflow_train.definitions.docker_section import DockerBuildContext
 from airflow_train.definitions.environment import give
 from airflow_train.definitions.job import Job
+from airflow_train.definitions.package_text import is_option
 from airflow_train.definitions.packages import conda_file
 from airflow_train.definitions.requirement_lines import read_file
 from airflow_train.definitions.text_file import text_of_file
 from airflow_train.environments import registry
-from airflow_train.environments.recipe import overridden
+from airflow_train.environments.recipe import Recipe, overridden, recipe_of
 from airflow_train.exceptions import DefinitionError
 from airflow_train.store import contexts
 from airflow_train.store.files import Files
@@ -65,6 +66,7 @@ def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> P
         context = DockerBuildContext(**said)
         folder, dockerfile = _of_context(asked, context, base, files), str(context.dockerfile_path)
     whole["environment"] = asked
+    _check_hashes(recipe_of(whole))
     if chosen := overridden(whole):
         warnings.warn(
             f"{', '.join(chosen)} {'is' if len(chosen) == 1 else 'are'} installed as the definition says and "
@@ -73,6 +75,17 @@ def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> P
             stacklevel=2,
         )
     return Prepared(whole, folder, dockerfile)
+
+
+def _check_hashes(recipe: Recipe | None) -> None:
+    """Refuse hashes of some packages only, which pip doesn't take."""
+    lines = [] if recipe is None or not recipe.hashed else [one for one in recipe.pip if not is_option(one)]
+    without = [one for one in lines if " --hash" not in one]
+    if without:
+        raise DefinitionError(
+            f"{without[0]} has no --hash, but other packages have; give one to all of them and to what they need, as "
+            "`uv pip compile --generate-hashes` writes them, or to none."
+        )
 
 
 def _of_registered(job: dict[str, Any], files: Files) -> dict[str, Any]:

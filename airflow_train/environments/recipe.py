@@ -60,6 +60,11 @@ class Recipe:
         return cls(**fields)
 
     @property
+    def hashed(self) -> bool:
+        """Whether packages for pip come with hashes: then whatever they need must have one, too."""
+        return any(" --hash" in line for line in self.pip)
+
+    @property
     def key(self) -> str:
         """16 hex digits that stand for the content."""
         text = json.dumps({"format": FORMAT, **self.to_json()}, sort_keys=True, separators=(",", ":"))

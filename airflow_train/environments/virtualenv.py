@@ -166,6 +166,7 @@ class Virtualenv:
                 python,
                 "--requirement",
                 str(file),
+                *(["--require-hashes"] if self.recipe.hashed else []),  # as pip has it without being told
             ]
             run(command, log, for_uv())
 

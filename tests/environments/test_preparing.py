@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_train import DockerBuildContext, Environment, Estimator, ScriptRunConfig
+from airflow_train import DockerBuildContext, Environment, Estimator, ScriptRunConfig, SKLearn
 from airflow_train.environments import registry
 from airflow_train.environments.preparing import Prepared, prepare
 from airflow_train.environments.recipe import recipe_of
@@ -41,10 +41,7 @@ def with_context(folder: str = "docker", **said: Any) -> ScriptRunConfig:
 def test_a_requirements_file_becomes_its_lines_with_those_that_it_includes(
     write: Write, prepared: Callable[..., Prepared]
 ) -> None:
-    write(
-        "--extra-index-url https://h/simple\na==1 \\\n  --hash=sha256:" + "0" * 64 + "\n-r more/b.txt\n",
-        "r.txt",
-    )
+    write("--extra-index-url https://h/simple\na==1, \\\n  !=1.1\n-r more/b.txt\n", "r.txt")
     write("b  # why\n-r 'c d.txt'\n", "more/b.txt")
     write("c[x]>=2,<3; python_version < '4'\n", "more/c d.txt")
     job = prepared(Estimator(".", entry_script="t.py", pip_packages=["z"], pip_requirements_file="r.txt")).job
@@ -52,11 +49,30 @@ def test_a_requirements_file_becomes_its_lines_with_those_that_it_includes(
         "pip_packages": [
             "z",
             "--extra-index-url https://h/simple",
-            "a==1 --hash=sha256:" + "0" * 64,
+            "a==1, !=1.1",
             "b",
             "c[x]>=2,<3; python_version < '4'",
         ]
     }
+
+
+@pytest.mark.parametrize("cls", [Estimator, SKLearn])
+def test_hashes_are_for_all_packages_or_for_none(
+    cls: Any, write: Write, prepared: Callable[..., Prepared]
+) -> None:
+    hashes = "".join(f" \\\n    --hash=sha256:{digit * 64}" for digit in "12")
+    write(f"a==1{hashes}\nb==2{hashes}\n", "r.txt")
+    definition = cls(".", entry_script="t.py", pip_requirements_file="r.txt")
+    if cls is Estimator:
+        lines = prepared(definition).job["environment"]["pip_packages"]
+        assert [line.count("--hash=sha256:") for line in lines] == [2, 2]
+    else:  # its own packages come with none
+        with pytest.raises(DefinitionError, match="scikit-learn has no --hash, but other packages have"):
+            prepared(definition)
+    write("c\n", "c.txt")
+    write(f"a==1{hashes}\n-r c.txt\n", "r.txt")
+    with pytest.raises(DefinitionError, match=r"c has no --hash, .* all of them .* or to none"):
+        prepared(definition)
 
 
 def test_a_conda_file_becomes_its_packages(write: Write, prepared: Callable[..., Prepared]) -> None:
