@@ -41,7 +41,7 @@ while True: taken.append(listener.accept())
 #: The first process of the namespaces: starts and kills what it is told to, reaps whatever is left to it, and ends with
 #: whoever talks to it.
 _INIT = """
-import json, os, signal, subprocess, sys
+import json, os, signal, subprocess, sys, time
 
 def reap(*_):
     try:
@@ -50,7 +50,12 @@ def reap(*_):
         pass
 
 signal.signal(signal.SIGCHLD, reap)
-for command in ("mount -t tmpfs tmpfs /run", "ip link set lo up"):
+for command in (
+    "mount -t tmpfs tmpfs /run",
+    "mkdir -p /etc/docker",
+    "mount --bind %s/etc /etc/docker" % sys.argv[1],  # by which engines are told apart
+    "ip link set lo up",
+):
     subprocess.run(command.split(), check=True)
 started = {}
 print("ready", flush=True)
@@ -58,6 +63,8 @@ for line in sys.stdin:
     name, order = json.loads(line)
     if isinstance(order, int):
         os.kill(started[name].pid, order)
+        while os.path.exists("/proc/%d" % started[name].pid):
+            time.sleep(0.005)
     else:
         with open(order.pop(0), "ab") as log:
             started[name] = subprocess.Popen(order, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -84,6 +91,7 @@ class PrivateEngine:
         self.live_restore = live_restore
         self._groups = f"/{self.folder.name}"
         self._init: subprocess.Popen[str] | None = None
+        (self.folder / "etc").mkdir()
         (self.folder / "containerd.toml").write_text('disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
 
     def __enter__(self) -> Self:
@@ -103,7 +111,7 @@ class PrivateEngine:
     def start(self) -> None:
         """Start whatever of it doesn't live, and wait until it answers."""
         if self._init is None:
-            command = [*_NAMESPACES, sys.executable, "-c", _INIT]
+            command = [*_NAMESPACES, sys.executable, "-c", _INIT, str(self.folder)]
             with (self.folder / "first.log").open("ab") as log:
                 self._init = subprocess.Popen(
                     command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log

@@ -8,7 +8,7 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 ENGINE = "/var/run/docker.sock"
 
@@ -22,6 +22,8 @@ class Relay:
         self._path = f"/proc/{os.getpid()}/fd/{self._folder}/{os.path.basename(path)}"
         self.address = f"unix://{self._path}"
         self._open: set[socket.socket] = set()
+        #: One for each stream of events; nothing passes when it is set.
+        self._streams: list[threading.Event] = []
         self.mend()
 
     def mend(self) -> None:
@@ -40,6 +42,11 @@ class Relay:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def lose_events(self) -> None:
+        """Pass nothing on to who listens to events now and don't say so, as networks do that forget a connection."""
+        for lost in self._streams:
+            lost.set()
+
     def close(self) -> None:
         """Cut for good."""
         self.cut()
@@ -54,7 +61,14 @@ class Relay:
                 threading.Thread(target=self._serve, args=[near, far], daemon=True).start()
 
     def _serve(self, near: socket.socket, far: socket.socket) -> None:
-        _join(near, far)
+        lost = threading.Event()
+
+        def lets(data: bytes) -> bool:
+            if b"/events?" in data.partition(b"\r\n")[0]:
+                self._streams.append(lost)
+            return not lost.is_set()
+
+        _join(near, far, lets)
         self._open -= {near, far}
 
 
@@ -131,20 +145,21 @@ def _engine() -> socket.socket:
     return far
 
 
-def _join(near: socket.socket, far: socket.socket) -> None:
-    """Pass everything on, both ways, until both are done."""
-    back = threading.Thread(target=_pass, args=[far, near], daemon=True)
+def _join(near: socket.socket, far: socket.socket, lets: Callable[[bytes], bool] = bool) -> None:
+    """Pass everything on that `lets` lets through, both ways, until both are done."""
+    back = threading.Thread(target=_pass, args=[far, near, lets], daemon=True)
     back.start()
-    _pass(near, far)
+    _pass(near, far, lets)
     back.join()
     near.close()
     far.close()
 
 
-def _pass(source: socket.socket, target: socket.socket) -> None:
+def _pass(source: socket.socket, target: socket.socket, lets: Callable[[bytes], bool]) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
-            target.sendall(data)
+            if lets(data):
+                target.sendall(data)
     for one in (source, target):
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)

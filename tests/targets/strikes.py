@@ -24,23 +24,23 @@ FINISH = ("start", "wait")
 
 
 class Strike:
-    """Put in place of a method of `Engine`: strikes at the first call."""
+    """Put in place of a method: strikes at the first call."""
 
-    def __init__(self, call: str, moment: str, blow: Callable[[], object]) -> None:
-        self._real, self._moment, self._blow = getattr(Engine, call), moment, blow
+    def __init__(self, call: str, moment: str, blow: Callable[[], object], owner: type = Engine) -> None:
+        self._real, self._moment, self._blow = getattr(owner, call), moment, blow
         self.struck = False
 
-    def __get__(self, engine: Engine, _: type[Engine]) -> Callable[..., Any]:
-        return lambda *arguments: self._call(engine, *arguments)
+    def __get__(self, one: Any, _: type) -> Callable[..., Any]:
+        return lambda *arguments: self._call(one, *arguments)
 
-    def _call(self, engine: Engine, *arguments: Any) -> Any:
+    def _call(self, one: Any, *arguments: Any) -> Any:
         if self.struck:
-            return self._real(engine, *arguments)
+            return self._real(one, *arguments)
         self.struck = True
         if self._moment == "before":
             self._blow()
-            return self._real(engine, *arguments)
-        found = self._real(engine, *arguments)
+            return self._real(one, *arguments)
+        found = self._real(one, *arguments)
         self._blow()
         return found
 

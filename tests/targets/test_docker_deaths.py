@@ -21,6 +21,7 @@ from airflow_train.store import layout
 from airflow_train.targets.docker import observe as watching
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.engine import Engine
+from tests.targets import strikes
 from tests.targets.lab import DOCKER, Lab, docker, until
 from tests.targets.relay import Relay
 
@@ -28,15 +29,6 @@ from tests.targets.relay import Relay
 _SOCKETS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker"), _SOCKETS]
 
-SUBMIT = """
-import sys
-from airflow_train import targets
-from airflow_train.store.run_store import open_store
-store = open_store(sys.argv[1])
-spec = store.spec(sys.argv[2])
-print("begins", flush=True)
-targets.get(spec.target).submit(spec, store)
-"""
 LOOK = """
 import sys
 from airflow_train.lifecycle import wait
@@ -63,31 +55,56 @@ def killed_after(process: subprocess.Popen[bytes], seconds: float) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("milliseconds", [0, 20, 60, 100, 150, 200, 300, 450])
+@pytest.mark.parametrize(
+    ("call", "moment"),
+    [
+        ("find_image", "after"),
+        ("create", "after"),
+        ("stat", "after"),
+        ("put", "before"),
+        ("put", "after"),
+        ("start", "before"),
+        ("start", "after"),
+    ],
+)
 def test_a_submitter_that_is_killed_leaves_a_run_that_the_next_one_finishes(
-    lab: Lab, milliseconds: int
+    lab: Lab, call: str, moment: str
 ) -> None:
     spec = lab.spec("open('outputs/kept', 'w').write('yes'); mark('ran')")
     lab.store.create(spec)
-    killed_after(begun(SUBMIT, lab, spec.run_id), milliseconds / 1000)
 
+    assert strikes.worker("submit", lab.store.uri, spec.run_id, call, moment) == -signal.SIGKILL
     assert lab.wait(spec.run_id).status == "Completed"
     assert lab.marks(spec.run_id) == ["start 0", "ran"]
     assert lab.output(spec.run_id, "outputs/kept") == "yes"
     assert lab.nothing_left(spec.run_id)
 
 
-@pytest.mark.parametrize("milliseconds", [10, 50, 100, 150, 200, 300])
-def test_a_judge_that_is_killed_leaves_a_run_that_the_next_one_judges(lab: Lab, milliseconds: int) -> None:
-    code = "for n in range(200): open(f'outputs/{n}', 'w').write(str(n))"
-    spec = lab.spec(code)
-    lab.submit(spec)
-    docker("wait", plan.container_name(spec.run_id))
-    killed_after(begun(LOOK, lab, spec.run_id), milliseconds / 1000)
+@pytest.mark.parametrize(
+    ("call", "moment"), [("get", "before"), ("get", "after"), ("remove", "after"), ("remove_volume", "after")]
+)
+def test_a_judge_that_is_killed_leaves_a_run_that_the_next_one_judges(
+    lab: Lab, call: str, moment: str
+) -> None:
+    run_id = lab.start("for n in range(200): open(f'outputs/{n}', 'w').write(str(n))")
+    docker("wait", plan.container_name(run_id))
 
-    assert lab.wait(spec.run_id).status == "Completed"
-    assert [lab.output(spec.run_id, f"outputs/{n}") for n in (0, 199)] == ["0", "199"]
-    assert lab.nothing_left(spec.run_id)
+    assert strikes.worker("look", lab.store.uri, run_id, call, moment) == -signal.SIGKILL
+    assert lab.wait(run_id).status == "Completed"
+    assert [lab.output(run_id, f"outputs/{n}") for n in (0, 199)] == ["0", "199"]
+    assert lab.nothing_left(run_id)
+
+
+@pytest.mark.parametrize("call", strikes.FINISH)
+def test_who_finishes_the_work_of_a_dead_supervisor_may_be_killed(lab: Lab, call: str) -> None:
+    run_id = lab.start("open('outputs/half', 'w').write('kept'); mark('ready'); signal.pause()")
+    lab.marked(run_id, "ready")
+    lab.kill_supervisor(run_id)
+
+    assert strikes.worker("look", lab.store.uri, run_id, call, "after") == -signal.SIGKILL
+    assert (lab.wait(run_id).record.verdict or {})["reason"] == "infrastructure"
+    assert lab.output(run_id, "outputs/half") == "kept"
+    assert lab.nothing_left(run_id)
 
 
 def test_no_line_is_lost_or_repeated_when_readers_die(lab: Lab) -> None:
@@ -132,7 +149,7 @@ def test_segments_that_have_come_home_leave_the_volume(lab: Lab) -> None:
         inside = docker("exec", plan.container_name(run_id), "ls", plan.OUTBOX).split()
         return stored.exists() and len(list(stored.iterdir())) > 20 > len(inside)
 
-    until(cleared)
+    until(cleared, 60)
 
 
 # ---------------------------------------------------------------------- the engine
@@ -225,8 +242,9 @@ def test_a_retry_whose_image_was_deleted_is_told_so(lab: Lab) -> None:
     docker("rmi", "localhost:9/airflow-train-test/deleted")
     found = lab.run("pass", **job).record.verdict or {}
 
-    assert found["reason"] == "could_not_start"
+    assert found["reason"] == "infrastructure"
     assert "isn't on the Docker engine" in found["message"]
+    assert "its registry doesn't answer" in found["message"]
 
 
 def test_everything_of_a_run_carries_its_labels(lab: Lab) -> None:

@@ -4,6 +4,7 @@ was written is kept, and nothing is left behind."""
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,9 @@ from airflow_train.lifecycle import observe
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.targets.docker import plan
+from airflow_train.targets.docker.archive import Archive
 from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.stream import Stream
 from tests.targets import strikes
 from tests.targets.lab import IMAGE, Lab, until
 from tests.targets.private_engine import PrivateEngine
@@ -65,11 +68,11 @@ class Fate:
         self.engine.crash()
         self.engine.start()
 
-    def at(self, call: str, moment: str, *, machine: bool = False) -> None:
+    def at(self, call: str, moment: str, *, machine: bool = False, owner: type = Engine) -> None:
         """Strike at the first call of a kind."""
-        made = Strike(call, moment, self.power_cut if machine else self.away)
+        made = Strike(call, moment, self.power_cut if machine else self.away, owner)
         self.strikes.append(made)
-        self._patch.setattr(Engine, call, made)
+        self._patch.setattr(owner, call, made)
 
     def over(self) -> None:
         """Wait until the engine is back."""
@@ -132,6 +135,24 @@ def test_the_engine_dies_while_a_run_is_submitted(lab: Lab, fate: Fate, call: st
     assert record.status == "Completed" or (call, moment) == ("start", "after")
 
 
+def test_the_engine_dies_in_the_middle_of_the_code(lab: Lab, fate: Fate) -> None:
+    fate.at("_blob", "before", owner=Archive)
+    run_id = submitted(lab, WORKS)
+    go(lab, run_id)
+
+    assert ended(lab, run_id, fate).status == "Completed"
+
+
+def test_the_engine_dies_in_the_middle_of_the_outputs(lab: Lab, fate: Fate) -> None:
+    run_id = lab.start(WORKS + "open('outputs/large', 'wb').write(os.urandom(32 << 20))")
+    go(lab, run_id)
+    fate.engine.docker("wait", plan.container_name(run_id))
+    fate.at("content", "after", owner=Stream)
+
+    assert ended(lab, run_id, fate).status == "Completed"
+    assert lab.path(run_id, "files", "outputs", "large").stat().st_size == 32 << 20
+
+
 @pytest.mark.parametrize(("call", "moment"), [("put", "after"), ("start", "after")])
 def test_the_machine_dies_while_a_run_is_submitted(lab: Lab, fate: Fate, call: str, moment: str) -> None:
     fate.at(call, moment, machine=True)
@@ -169,6 +190,21 @@ def test_a_run_that_dies_with_its_engine_is_failed_by_infrastructure(
     fate.power_cut() if machine else own_engine.restart()
 
     assert ended(lab, run_id, fate).status == "Failed"
+
+
+def test_who_looks_while_an_engine_shuts_down_in_order_is_not_disturbed(
+    lab: Lab, fate: Fate, own_engine: PrivateEngine
+) -> None:
+    """It refuses, in its last moments, what it did before."""
+    run_id = lab.start(WORKS)
+    lab.marked(run_id, "ready")
+    until(lambda: lab.look(run_id).status == "Running")
+    restarting = threading.Thread(target=own_engine.restart, args=[signal.SIGTERM])
+    restarting.start()
+    while restarting.is_alive():
+        lab.look(run_id)
+
+    assert "told to stop from outside" in str((ended(lab, run_id, fate).verdict or {})["message"])
 
 
 def test_a_run_outlives_an_engine_that_restores_what_lives(

@@ -111,10 +111,11 @@ class Connection:
         return client
 
     def identity(self) -> str:
-        """What tells this engine from every other, wherever it is reached; empty where it doesn't say."""
+        """What tells this engine from every other, wherever it is reached; copies of a machine share the id alone."""
         client = self.client()
         with sentences("asking who it is", self.where):
-            return str(client.info().get("ID") or "")
+            found = client.info()
+        return f"{found.get('ID')} {found.get('Name')}"
 
     def version(self) -> dict[str, Any]:
         """What the engine says of itself."""

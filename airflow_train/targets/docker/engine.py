@@ -196,8 +196,8 @@ class Engine(ImageCalls):
             return found
 
     @contextmanager
-    def events(self, silence: float = _SILENCE) -> Iterator[Iterator[dict[str, Any]]]:
-        """A stream of what happens to containers of ours, from now on; breaks when nothing has for so many seconds."""
+    def events(self) -> Iterator[Iterator[dict[str, Any]]]:
+        """A stream of what happens to containers of ours, from now on; breaks when it is silent."""
         from docker.utils import convert_filters
 
         client = self.client(fresh=True)
@@ -206,7 +206,7 @@ class Engine(ImageCalls):
                 filters = convert_filters({"label": plan.LABEL, "type": "container"})
                 # its own call listens for ever
                 place = client._url("/events")  # noqa: SLF001
-                answer = client.get(place, params={"filters": filters}, stream=True, timeout=silence)
+                answer = client.get(place, params={"filters": filters}, stream=True, timeout=_SILENCE)
                 client._raise_for_status(answer)  # noqa: SLF001
             yield client._stream_helper(answer, decode=True)  # noqa: SLF001
         finally:

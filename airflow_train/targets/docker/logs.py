@@ -27,6 +27,7 @@ class Puller:
         self._engine, self._run_id = engine, run_id
         self._container = plan.container_name(run_id)
         self._changed = ""
+        self._acknowledged = 0
 
     def pull(self, store: RunStore) -> bool:
         """Store what is new; False when nothing is."""
@@ -45,9 +46,11 @@ class Puller:
         except Gone:
             return False
         self._changed = there["mtime"]
-        if count >= _ACKNOWLEDGE or size >= _ACKNOWLEDGE_BYTES:
+        # once, as the word itself changes the outbox
+        if known > self._acknowledged and (count >= _ACKNOWLEDGE or size >= _ACKNOWLEDGE_BYTES):
             word = archive.single(protocol.ACK_FILE, str(known).encode())
             self._engine.put(self._container, plan.OUTBOX, word)
+            self._acknowledged = known
         return True
 
     def _fetch(self) -> Iterator[tuple[int, bytes]]:

@@ -233,7 +233,7 @@ class DockerTarget:
     def _missing(self, record: RunRecord) -> Observation:
         """The engine has no such container; another one, with the same address on another machine, may have it."""
         claim = record.claim or {}
-        if claim.get("engine") in ("", None, self._engine.identity()):
+        if claim.get("engine") in (None, self._engine.identity()):
             return Observation(supervisor=False, ranks=False, note="its container was removed from outside")
         note = (
             f"it was started on another Docker engine than the one at {self._engine.where} that whoever looked "
