@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_train import targets
+from airflow_train.environments import shelf
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.lifecycle.cancel import cancel
 from airflow_train.lifecycle.observe import View
@@ -238,6 +240,36 @@ def test_of_several_indexes_the_newest_version_wins_as_with_pip(
 
     assert view.status == "Completed", view.record.reason
     assert lab.lines(view.record.run_id, 0)[0].startswith("2.0 ")
+
+
+@pytest.mark.parametrize("job", [{"user_managed": True}, {"interpreter_path": sys.executable}])
+def test_who_names_an_interpreter_or_manages_it_gets_nothing_built(
+    lab: Lab, index: Index, place: Path, job: dict[str, Any]
+) -> None:
+    view = lab.run("print(sys.executable)", **packages(*index.lines("probe")), **job)
+
+    assert lab.lines(view.record.run_id) == [sys.executable]
+    assert not place.exists()
+
+
+def test_a_run_may_be_asked_for_while_environments_are_removed(lab: Lab, index: Index, place: Path) -> None:
+    done, removed = threading.Event(), []
+
+    def remove() -> None:
+        while not done.is_set():
+            removed.extend(one.key for one in list(shelf.shelved(place)) if shelf.forget(place, one.key))
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    code = "time.sleep(0.1); import probe; print(probe.VERSION)"
+    try:
+        for _ in range(2):
+            runs = [lab.start(code, **packages(*index.lines("probe"))) for _ in range(3)]
+            assert [lab.wait(one).status for one in runs] == ["Completed"] * 3
+    finally:
+        done.set()
+        remover.join()
+    assert removed
 
 
 def test_a_notebook_needs_what_runs_it_in_its_environment(lab: Lab, index: Index) -> None:
