@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from airflow_train.runtime import protocol
-from tests.faults.survival import Faults
+from tests.faults.survival import Attempt, Faults
 from tests.faults.victims import Zygote, kill
 from tests.targets.lab import Lab, processes_of, until
+from tests.wheels import Index
 
 TIMES = int(os.environ.get("AIRFLOW_TRAIN_FAULTS", "15"))
 
@@ -115,6 +116,32 @@ def test_supervisor_that_copies_checkpoints(faults: Faults, tmp_path: Path) -> N
         until(lambda attempt=attempt: not processes_of(attempt.run_id), 2)
         faults.finish(attempt)
     assert {one.stat().st_size for one in (tmp_path / "kept").iterdir()} == {200_000}
+
+
+def test_whoever_builds_an_environment(packages: Index, faults: Faults) -> None:
+    """The run has failed, its environment is there as a whole or not at all, and the next run that asks has it."""
+
+    def attempt(number: int) -> Attempt:
+        made = faults.attempt()
+        made.definition["environment"]["python"] = {"pip_packages": [f"probe==1.{number}"]}
+        return made
+
+    place = Path(os.environ["AIRFLOW_TRAIN_ENVIRONMENTS"])
+    for number in faults.until_killed(TIMES // 3):
+        packages.wheel("probe", f"1.{number}")
+        killed = attempt(number)
+        faults.submit(killed)
+        supervisor = faults.lab.supervisor(killed.run_id)
+        time.sleep(faults.random.uniform(0, 0.6))
+        building = [
+            pid for pid, line in processes_of(killed.run_id) if "targets.local" in line or "/uv " in line
+        ]
+        faults.strike(faults.random.choice([supervisor, *building]), 0.05)
+        faults.finish(killed)
+        after = attempt(number)
+        assert (faults.finish(after).verdict or {})["status"] == "Completed"
+        whole = {one.resolve() for one in place.iterdir() if one.is_symlink()}
+        assert set(place.joinpath("builds").iterdir()) == whole
 
 
 def test_supervisor_and_wrappers_at_once(faults: Faults) -> None:
