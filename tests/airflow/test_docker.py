@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.targets import registry
 from tests.targets.lab import DOCKER, IMAGE, docker_objects
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_target")]
@@ -81,6 +82,24 @@ def test_a_missing_image_fails_the_task_with_one_sentence(
 
     assert outcome.states() == {"train": "failed"}
     assert "localhost:9/no/such:image isn't on the Docker engine" in store.list_runs()[0].error
+
+
+@pytest.mark.parametrize(
+    ("image", "tries"),
+    [("{registry}/private/tool:1", 1), ("127.0.0.1:9/some/tool:1", 2)],
+    ids=["login", "registry"],
+)
+def test_a_bad_login_is_not_tried_again_and_a_registry_that_is_away_is(
+    make_dag: Dag, run_dag: Dag, script: Script, store: Any, tmp_path: Path, image: str, tries: int
+) -> None:
+    script(LOGS)
+    with registry.running(tmp_path) as address:
+        named = f', "custom_docker_image": "{image.format(registry=address)}"}}'
+        task = train("retries=1, retry_on=['infrastructure']").replace(DATA, DATA.replace("}", named))
+        outcome = run_dag(make_dag(task))
+
+    assert outcome.states() == {"train": "failed"}
+    assert len([run for run in store.list_runs() if run.target == "docker"]) == tries
 
 
 @pytest.mark.parametrize("more", ["", "deferrable=True"], ids=["in the worker", "deferred"])
