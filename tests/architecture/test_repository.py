@@ -63,14 +63,26 @@ def test_the_lock_holds_a_fitting_version_of_everything_the_project_asks_for(rep
         entry for group in project["dependency-groups"].values() for entry in group if isinstance(entry, str)
     ]
     lock = repository.joinpath("requirements", "dev.txt").read_text(encoding="utf-8")
-    locked = {
-        _key(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", lock, re.MULTILINE)
-    }
+    locked = _locked(lock)
     asked = [Requirement(text) for text in [*project["project"]["dependencies"], *groups]]
     wrong = [str(one) for one in asked if not one.specifier.contains(locked.get(_key(one.name), "0"))]
 
     assert wrong == [], "run `make lock`"
     assert "--hash=sha256:" in lock
+
+
+def test_the_image_of_airflow_holds_what_the_package_asks_for_in_the_versions_of_the_lock(
+    repository: Path,
+) -> None:
+    project = tomllib.loads(repository.joinpath("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock, image = (
+        _locked(repository.joinpath(*name).read_text(encoding="utf-8"))
+        for name in (("requirements", "dev.txt"), ("docker", "airflow", "requirements.txt"))
+    )
+    asked = [*project["dependencies"], *project["optional-dependencies"]["docker"]]
+
+    assert {_key(Requirement(text).name) for text in asked} - image.keys() == set(), "run `make lock`"
+    assert image.items() - lock.items() == set(), "run `make lock`"
 
 
 def test_the_package_declares_what_it_imports_and_nothing_else(repository: Path) -> None:
@@ -108,6 +120,11 @@ def _imported(file: Path) -> list[str]:
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
     plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     return plain + [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+
+
+def _locked(text: str) -> dict[str, str]:
+    """Distribution → its version, the last where it depends on the Python."""
+    return {_key(name): version for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)}
 
 
 def _key(name: str) -> str:
