@@ -7,8 +7,9 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from airflow_train.cli import codes, describe, environments, load, screen, secrets, watch
-from airflow_train.lifecycle import observe
+from airflow_train.lifecycle import meanwhile, observe
 from airflow_train.lifecycle import submit as submitting
+from airflow_train.lifecycle.cancel import cancel
 from airflow_train.lifecycle.warned import warnings
 from airflow_train.runs import ids
 from airflow_train.runs.times import duration
@@ -16,17 +17,20 @@ from airflow_train.store import snapshots
 from airflow_train.store.run_store import RunStore, open_store
 
 if TYPE_CHECKING:
+    from airflow_train.definitions.runnable import Runnable
     from airflow_train.runs.spec import RunSpec
 
 
 def run(args: Namespace) -> int:
     """Submit, then show lines and phases until the end; `--json` leaves standard output to one object."""
     store = open_store()
-    spec = _submit(store, args)
+    definition = load.definition(args.file, args.set, args.experiment)
+    run_id = ids.drawn(str(definition.experiment))
+    live = watch.Live(store, run_id, sys.stderr if args.json else sys.stdout)
+    spec = _submit(store, args, definition, live)
     if args.detach:
         return _detach(store, spec, args.json)
     screen.say(f"run {spec.run_id} of experiment {spec.experiment} on {spec.target['name']}")
-    live = watch.Live(store, spec.run_id, sys.stderr if args.json else sys.stdout)
     view = watch.until_end(store, spec.run_id, live)
     code = codes.COMPLETED if view is None else watch.outcome(view, show_lines=False)
     if args.json:
@@ -36,12 +40,11 @@ def run(args: Namespace) -> int:
     return code
 
 
-def _submit(store: RunStore, args: Namespace) -> RunSpec:
-    definition = load.definition(args.file, args.set, args.experiment)
-    tags = load.key_values("--tag", args.tag)
-    run_id = ids.drawn(str(definition.experiment))
+def _submit(store: RunStore, args: Namespace, definition: Runnable, live: watch.Live) -> RunSpec:
+    tags, run_id = load.key_values("--tag", args.tag), live.run_id
+    working = screen.working("taking a snapshot of the source and starting the run")
     try:
-        with screen.working("taking a snapshot of the source and starting the run"):
+        with working, meanwhile.shown(store, run_id, live):
             return submitting.submit(
                 store,
                 definition,
@@ -52,7 +55,12 @@ def _submit(store: RunStore, args: Namespace) -> RunSpec:
                 secrets=secrets.source(),
             )
     except KeyboardInterrupt:
-        if store.exists(run_id):  # too late to have done nothing
+        if not store.exists(run_id):
+            raise
+        if store.record(run_id).phases[-1].name in ("pull", "build"):  # nobody would go on with it
+            cancel(store, run_id, "interrupted while its image was made ready")
+            screen.say(f"interrupted while its image was made ready; run {run_id} is cancelled")
+        else:  # too late to have done nothing
             submitting.submit(store, definition, run_id=run_id, secrets=secrets.source())
             screen.say(f"interrupted, but run {run_id} exists already; {watch.come_back(run_id)}")
         raise

@@ -33,14 +33,14 @@ class Live:
     """Shows what is new of a run at every look: phases on standard error, lines on `out`."""
 
     def __init__(self, store: RunStore, run_id: str, out: TextIO | None) -> None:
-        self._run_id, self._out = run_id, out
+        self.run_id, self._out = run_id, out
         self._follower = Follower(store, run_id)
         self._narrator = Narrator()
 
     def __call__(self, view: View) -> None:
         """Show what has come since the last look."""
         for words in self._narrator.news(view):
-            screen.say(f"{self._run_id}: {words}")
+            screen.say(f"{self.run_id}: {words}")
         if self._out is not None:
             for line in self._follower.drain() if view.terminal else self._follower.poll():
                 self._out.write(f"[{line.speaker}] {line.text}\n")

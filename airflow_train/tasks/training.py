@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_train import config, definitions, targets
 from airflow_train.exceptions import DefinitionError, UnsupportedByTarget
-from airflow_train.lifecycle import observe, wait
+from airflow_train.lifecycle import meanwhile, observe, wait
 from airflow_train.lifecycle.narrate import Narrator
 from airflow_train.lifecycle.observe import View
 from airflow_train.lifecycle.submit import submit
@@ -67,13 +67,15 @@ def train(
             decision = _enter(store, context, switch)
             run.append(decision.run_id)
             switch.check()
-            _submit(store, decision, wish, data, context, switch)
+            shown = Shown(store, run[-1], since)
+            with meanwhile.shown(store, run[-1], shown.tell if deferred else shown.show):
+                _submit(store, decision, wish, data, context, switch)
             result = places.publish(store, run[-1], context)
             if deferred and not observe.look(store, run[-1]).terminal:
                 switch.check()
                 defer(deferring.handed_over(store, run[-1], context, leave=wish.leave_on_kill))
             if wish.wait:
-                view = follow(store, run[-1], switch, poll_interval=wish.poll_interval, since=since)
+                view = follow(store, run[-1], switch, poll_interval=wish.poll_interval, shown=shown)
             else:
                 switch.check()
                 view = observe.look(store, run[-1])
@@ -117,30 +119,50 @@ def _own_run(store: RunStore, context: Mapping[str, Any], answered: str) -> str:
     return newest.run_id if newest is not None and ours else answered
 
 
+class Shown:
+    """What the task log shows of a run: its statuses and its output.
+
+    :param since: when this attempt began (ISO 8601, UTC); older lines are shown with this time.
+    """
+
+    def __init__(self, store: RunStore, run_id: str, since: str = "") -> None:
+        self.live = LiveLog(store, run_id, lines=int(config.get_number("log_lines")), since=since)
+        self._run_id, self._narrator = run_id, Narrator()
+
+    def tell(self, view: View) -> None:
+        """Statuses that are new."""
+        for words in self._narrator.news(view):
+            log.info("Run %s is %s", self._run_id, words)
+
+    def show(self, view: View) -> None:
+        """Whatever is new."""
+        self.tell(view)
+        self.live.show(view)
+
+
 def follow(
-    store: RunStore, run_id: str, switch: KillSwitch, *, poll_interval: float | None = None, since: str = ""
+    store: RunStore,
+    run_id: str,
+    switch: KillSwitch,
+    *,
+    poll_interval: float | None = None,
+    shown: Shown | None = None,
 ) -> View:
     """Wait for the end of a run and show its output and its statuses in the task log.
 
+    :param shown: what it has shown of the run already.
     :raises Killed: the task was told to end.
     """
-    live = LiveLog(store, run_id, lines=int(config.get_number("log_lines")), since=since)
-    narrator = Narrator()
-
-    def show(view: View) -> None:
-        for words in narrator.news(view):
-            log.info("Run %s is %s", run_id, words)
-        live.show(view)
-
+    shown = shown or Shown(store, run_id)
     view = wait.wait(
         store,
         run_id,
         poll_interval=poll_interval,
-        on_look=show,
+        on_look=shown.show,
         sleep=switch.pause,
         secrets=secrets.source(),
     )
-    live.finish(store.files.join(layout.user_logs(run_id)))
+    shown.live.finish(store.files.join(layout.user_logs(run_id)))
     for warning in warnings(store, view.record):
         log.warning("Run %s, %s: %s", run_id, warning["source"], warning["message"])
     return view
