@@ -44,7 +44,8 @@ class Prepared:
             return self.job
         asked = self.job["environment"]
         taken = contexts.take(files, self.context, self.dockerfile_path)
-        return {**self.job, "environment": {**asked, "context": taken}}
+        dockerfile = contexts.read_text(files, taken, self.dockerfile_path)
+        return {**self.job, "environment": {**asked, "context": taken, "dockerfile": dockerfile}}
 
 
 def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> Prepared:
@@ -90,20 +91,18 @@ def _check_hashes(recipe: Recipe | None) -> None:
 
 def _of_registered(job: dict[str, Any], files: Files) -> dict[str, Any]:
     """The job with what a registered environment says, in place of its name; variables of a run configuration win."""
-    named = job["environment"].pop("registered", None) if "registered" in job["environment"] else None
+    beside = dict(job["environment"])
+    named = beside.pop("registered", None)
     if named is None:
         return job
     environment = registry.find(files, str(named))
-    made = Job.from_dict({**job, "environment": {}})
-    beside = dict(job["environment"])
-    variables = dict(job["environment_variables"])
-    shm_size = job["shm_size"]
+    made = Job.from_dict(job)
     give(environment, made)
     if made.environment:
         made.environment["name"] = f"{environment.name}:{environment.version}"
-    made.environment_variables |= variables
-    made.shm_size = shm_size or made.shm_size
-    made.environment = {**made.environment, **beside}
+    made.environment |= beside
+    made.environment_variables |= job["environment_variables"]
+    made.shm_size = job["shm_size"] or made.shm_size
     return made.to_dict()
 
 

@@ -52,7 +52,7 @@ def _manifest(files: Files, folder: Path, dockerfile: str, look: Callable[[str],
     root = os.path.realpath(folder)
     own = f"{dockerfile}{DOCKERIGNORE}"  # BuildKit's rule: it wins over the one in the root
     ignore = own if os.path.isfile(f"{root}/{own}") else DOCKERIGNORE
-    tree = SourceTree(root, {}, snapshots.store_below(root, files), time.time_ns(), (ignore,))
+    tree = SourceTree(root, {}, snapshots.store_below(root, files), time.time_ns(), (ignore,), dockerfile)
     folders = Limits((ignore,)).listed(root, tree.walk())
     snapshots.read(tree, folders, look, at_once=files.local_root is None)
     return snapshots.manifest(snapshots.in_order(folders))

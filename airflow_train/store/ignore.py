@@ -123,17 +123,18 @@ class Scope:
         )
 
 
-def root_scope(source: Path, kinds: Sequence[str] = IGNORE_FILES) -> Scope:
+def root_scope(source: Path, kinds: Sequence[str] = IGNORE_FILES, keep: str = "") -> Scope:
     """Rules of a source directory's root.
 
     :param kinds: names of ignore files, of which the first that is there decides.
+    :param keep: path that travels whatever it says.
     :raises SnapshotError: the ignore file can't be read.
     """
     for kind in kinds:
         try:
             if not _is_own_file(source, kind):
                 continue
-            content = (source / kind).read_bytes()
+            content = (source / kind).read_bytes() + (f"\n!/{keep}\n".encode() if keep else b"")
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import stat
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,14 +20,11 @@ from typing import Any
 
 from airflow_train.exceptions import SnapshotError
 from airflow_train.store import links
+from airflow_train.store.facts import FACTS, by_name, is_old, packed
 from airflow_train.store.ignore import GITIGNORE, IGNORE_FILES, Scope, ignore_file, line_for, root_scope
 
 log = logging.getLogger(__name__)
 
-#: How old a change must be to be seen as one: more where times are whole seconds or two (NFS 2, FAT).
-_FINE_NS, _COARSE_NS = 100_000_000, 2_000_000_000
-#: Numbers kept per name: mode, inode, size, time of change of content and of facts.
-FACTS = 5
 #: `[path, "f", mode, bytes, sha256]`, `[path, "l", target]` or `[path, "d", mode]`.
 Entry = list[Any]
 
@@ -77,10 +73,10 @@ class Folder:
             self.names, self.facts, self.settled = "", b"", False
         elif read and self.names:
             whole = (
-                (name, read.get(name, facts)) for name, facts in _by_name(self.names.split("\0"), self.facts)
+                (name, read.get(name, facts)) for name, facts in by_name(self.names.split("\0"), self.facts)
             )
             self.facts = packed([number for _, facts in whole for number in facts])
-            self.settled = self.settled and all(_is_old(facts, self.verified) for facts in read.values())
+            self.settled = self.settled and all(is_old(facts, self.verified) for facts in read.values())
         if self.entries is not None:
             self.body = json.dumps(self.entries, separators=(",", ":")).encode("ascii")[1:-1]
             self.files = len(self.entries)
@@ -93,7 +89,7 @@ class SourceTree:
     :param known: folders as the last snapshot had them, by path.
     :param without: a folder below the source that never travels: the run store, where it lies inside.
     :param now: time in nanoseconds since 1970, taken before anything is looked at.
-    :param ignore: names of ignore files, of which the first that is there decides.
+    :param ignore, keep: as `ignore.root_scope` takes them.
     """
 
     def __init__(
@@ -103,9 +99,10 @@ class SourceTree:
         without: str | None,
         now: int,
         ignore: Sequence[str] = IGNORE_FILES,
+        keep: str = "",
     ) -> None:
         self.source = source
-        self._ignore = ignore
+        self._ignore, self._keep = ignore, keep
         self._known = known
         self.without = without
         self._now = now
@@ -129,7 +126,7 @@ class SourceTree:
         old = self._known.get(path)
         same = old is not None and old.settled and old.names == folder.names and old.facts == folder.facts
         if above is None:
-            scope = root_scope(Path(self.source), self._ignore)
+            scope = root_scope(Path(self.source), self._ignore, self._keep)
         elif not above.nested or GITIGNORE not in names:
             scope = above.child(name)
         else:
@@ -223,7 +220,7 @@ class _Sorting:
         self._verified = 0
         self._same_rules = old is not None and old.key == scope.key
         if old is not None:
-            self._old_facts = dict(_by_name(old.names.split("\0"), old.facts)) if old.names else {}
+            self._old_facts = dict(by_name(old.names.split("\0"), old.facts)) if old.names else {}
             self._old_entries = {entry[0]: entry for entry in old.all_entries()}
             self._old_subfolders = dict(old.subfolders)
             self._verified = old.verified
@@ -231,11 +228,11 @@ class _Sorting:
     def sort(self, names: list[str]) -> None:
         folder = self._folder
         settled = True
-        for name, facts in sorted(_by_name(names, folder.facts)):
+        for name, facts in sorted(by_name(names, folder.facts)):
             if name.endswith("/"):
                 self._sort_folder(name[:-1])
                 continue
-            settled = settled and _is_old(facts, folder.verified)
+            settled = settled and is_old(facts, folder.verified)
             if stat.S_ISREG(facts[0]) or stat.S_ISLNK(facts[0]):
                 self._sort_file(name, facts)
             elif self._scope.why(name, is_folder=False) is None:
@@ -272,7 +269,7 @@ class _Sorting:
         if stat.S_ISLNK(facts[0]):
             self._links.append(name)
             self._entries.append([path, "l", self._tree.link(self._folder.path, name)])
-        elif old is not None and old_facts == facts and _is_old(facts, self._verified):
+        elif old is not None and old_facts == facts and is_old(facts, self._verified):
             self._entries.append(old)
         else:
             self._entries.append([path, "f", travelling_mode(facts[0]), facts[2], ""])
@@ -281,28 +278,3 @@ class _Sorting:
 def travelling_mode(mode: int) -> int:
     """All that travels of a file's mode is whether its owner may execute it."""
     return 0o755 if mode & stat.S_IXUSR else 0o644
-
-
-def packed(numbers: Sequence[int]) -> bytes:
-    """Facts as they are remembered."""
-    try:
-        return array("q", numbers).tobytes()
-    except OverflowError:  # inodes of some filesystems use all 64 bits
-        return array("q", [number % (1 << 63) for number in numbers]).tobytes()
-
-
-def _is_old(facts: tuple[int, ...], now: int) -> bool:
-    """Whether a later change of the file will show in its facts."""
-    changed = max(facts[3], facts[4])
-    return changed < now - (_FINE_NS if changed % 1_000_000_000 else _COARSE_NS)
-
-
-def _by_name(names: list[str], facts: bytes) -> Iterator[tuple[str, tuple[int, ...]]]:
-    numbers = array("q", facts)
-    place = 0
-    for name in names:
-        if name.endswith("/"):
-            yield name, ()
-        else:
-            yield name, tuple(numbers[place : place + FACTS])
-            place += FACTS

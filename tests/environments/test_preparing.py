@@ -144,6 +144,20 @@ def test_what_a_context_holds_by_the_time_it_is_kept_is_what_counts(
     assert made.kept(files)["environment"]["context"] != made.job["environment"]["context"]
 
 
+def test_a_dockerfile_travels_whatever_is_left_behind(
+    write: Write, prepared: Callable[..., Prepared], files: Files
+) -> None:
+    write("FROM a\n", "docker/build/Dockerfile")
+    write("build\nfile\n.dockerignore\n", "docker/.dockerignore")
+    write("", "docker/build/file")
+    made = prepared(with_context(dockerfile_path="build/Dockerfile"))
+    kept = made.kept(files)["environment"]
+    assert kept["context"] == made.job["environment"]["context"]
+    assert contexts.read_text(files, kept["context"], "build/Dockerfile") == "FROM a\n"
+    paths = [entry[0] for entry in snapshots.read_manifest(files, kept["context"])]
+    assert paths == ["build", "build/Dockerfile"]
+
+
 def test_a_dockerfile_of_its_own_has_ignore_rules_of_its_own(
     write: Write, prepared: Callable[..., Prepared], files: Files
 ) -> None:
@@ -152,11 +166,8 @@ def test_a_dockerfile_of_its_own_has_ignore_rules_of_its_own(
     write("x.py\n", "docker/.dockerignore")
     write("kept", "docker/x.py")
     made = prepared(with_context(dockerfile_path="build/gpu.Dockerfile")).kept(files)["environment"]
-    assert made["dockerfile"] == "FROM a\n"
-    assert {entry[0] for entry in snapshots.read_manifest(files, made["context"])} == {
-        ".dockerignore",
-        "x.py",
-    }
+    paths = [entry[0] for entry in snapshots.read_manifest(files, made["context"])]
+    assert sorted(paths) == [".dockerignore", "build", "build/gpu.Dockerfile", "x.py"]
 
 
 def test_a_context_that_is_not_there_is_one_sentence(
