@@ -18,6 +18,7 @@ import time
 from airflow_train.runtime import (
     collecting,
     handed,
+    parcel,
     parts,
     phases,
     ports,
@@ -75,7 +76,7 @@ def _claim(launch: dict[str, Any], folder: str) -> str:
 def in_container(launch_path: str) -> int:
     """`main` as the first process of a container; started a second time, it collects what the first one left.
 
-    What the supervisor says goes to the node's log instead of the container's output.
+    What the supervisor says goes to the node's log; the container's output is a parcel at the end.
     """
     launch = records.read(launch_path)
     if launch is None:
@@ -83,12 +84,16 @@ def in_container(launch_path: str) -> int:
     log = os.path.join(launch["run_folder"], protocol.node_log(0))
     os.makedirs(os.path.dirname(log), exist_ok=True)
     words = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    output = os.dup(1)
     os.dup2(words, 1)
     os.dup2(words, 2)
     source = handed.from_file(launch)
-    if os.path.exists(_claim(launch, os.path.dirname(launch_path))):
-        return collect_again(launch_path, source)
-    return main(launch_path, source)
+    claimed = os.path.exists(_claim(launch, os.path.dirname(launch_path)))
+    code = (collect_again if claimed else main)(launch_path, source)
+    if code == 0 and launch.get("outbox"):
+        with records.tolerated("parcel"):
+            parcel.send(launch["run_folder"], output)
+    return code
 
 
 def collect_again(launch_path: str, source: int = 0) -> int:

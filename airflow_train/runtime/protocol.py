@@ -132,6 +132,8 @@ FILES_FOLDER = "files"
 CONTAINER_FILE = "container.json"
 #: In `inside`: secrets on their way into a container, until it starts.
 HANDED_FILE = "handed"
+#: What the last words of a container begin with that hold all its run has left (`parcel.py`).
+PARCEL = b"airflow-train-parcel"
 #: In an outbox: number of the last segment that somebody has taken home.
 ACK_FILE = "ack"
 OUTPUTS_FOLDER = "outputs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 
@@ -89,6 +88,8 @@ def stage(snapshot: dict[str, str], work: str, tick: Tick) -> int:
 
 def _copy_blob(blob: str, target: str, digest: str) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
+    import hashlib  # every run waits for this process's imports, and one in a container copies no blob
+
     found = hashlib.sha256()
     with open(blob, "rb") as source, open(target, "xb") as copy:
         while True:

@@ -448,3 +448,41 @@ def test_a_run_is_killed_when_its_supervisor_hangs_and_does_not_heed_a_cancel(
 
     assert lab.wait(run_id).status == "Canceled"
     assert lab.nothing_left(run_id)
+
+
+# ---------------------------------------------------------------------- the way home
+
+SAVING = """
+os.makedirs("outputs/empty")
+with open("outputs/model", "wb") as file:
+    file.write(os.urandom(1) * int(sys.argv[1]))
+print("saved")
+"""
+
+
+def test_a_small_run_comes_home_with_the_last_words_of_its_container(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_train.targets.docker.engine.Engine.get", None)
+    monkeypatch.setattr("airflow_train.targets.docker.attend._ALONE", 60.0)
+    run_id = lab.run(SAVING, arguments=["1000"]).record.run_id
+
+    assert lab.path(run_id, "files", "outputs", "model").stat().st_size == 1000
+    assert lab.path(run_id, "files", "outputs", "empty").is_dir()
+    assert lab.lines(run_id) == ["saved"]
+    assert lab.nothing_left(run_id)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(3 << 20, None), (1000, b""), (1000, b"airflow-train-parcel 1 2 x")]
+)
+def test_all_comes_home_where_the_last_words_do_not_hold_it(
+    lab: Lab, size: int, said: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if said is not None:
+        monkeypatch.setattr("airflow_train.targets.docker.engine.Engine.last_words", lambda *_: said)
+    run_id = lab.run(SAVING, arguments=[str(size)]).record.run_id
+
+    assert lab.path(run_id, "files", "outputs", "model").stat().st_size == size
+    assert lab.path(run_id, "files", "outputs", "empty").is_dir()
+    assert lab.lines(run_id) == ["saved"]

@@ -45,7 +45,8 @@ its image and of the definition; nothing of the submitter's environment gets the
 
 Code and runtime go into a volume of the run by the engine's archive API, before the container starts; what the run
 writes comes back as segments of its outbox while it goes on (`logs.py`), and as a whole when it has ended
-(`collect.py`). So the engine may be on another machine, and a read-only root does no harm.
+(`collect.py`): a small run by the container's last words (`parcel.py`), others by the archive API. So the engine may be
+on another machine, and a read-only root does no harm.
 
 With `shared_store` the run's folder of the store is mounted into the container, which writes outputs, logs and records
 there itself; it runs as the store's owner, unless `user` says otherwise. Code still comes by the archive API.

@@ -14,6 +14,10 @@ from airflow_train.targets.docker.errors import Gone
 
 #: Seconds between two attempts to hand over a cancel request.
 _AGAIN = 5.0
+#: A run that was claimed so many seconds ago at most has just been started …
+_YOUNG = 3.0
+#: … and is left alone for so many: a short one is over before there is anything worth while to fetch.
+_ALONE = 0.6
 
 
 class Attendant:
@@ -25,14 +29,15 @@ class Attendant:
         self._shared = shared
         self._puller = logs.Puller(engine, run_id)
         self._told = -_AGAIN
+        self._from: float | None = None
 
     def look(self, record: RunRecord, store: RunStore) -> None:
         """Bring home what is new, hand over a cancel request, and end a supervisor that doesn't heed it."""
         run_id, name = record.run_id, plan.container_name(record.run_id)
         try:
-            if not self._shared:
-                if record.cancel is not None and record.stop is None:
-                    self._hand_over_cancel(record)
+            if not self._shared and record.cancel is not None and record.stop is None:
+                self._hand_over_cancel(record)
+            if not self._shared and self._is_time(record):
                 self._pulse(run_id, store)
                 self._puller.pull(store)
         except Gone:
@@ -47,6 +52,13 @@ class Attendant:
         """Hand over a cancel request to a container that is about to be started."""
         if not self._shared:
             self._hand_over_cancel(record)
+
+    def _is_time(self, record: RunRecord) -> bool:
+        """May the container be looked into?"""
+        if self._from is None:
+            age = time.time() - protocol.seconds_of((record.claim or {})["at"])
+            self._from = time.monotonic() + (_ALONE if 0 <= age < _YOUNG else 0.0)
+        return time.monotonic() >= self._from
 
     def _hand_over_cancel(self, record: RunRecord) -> None:
         """Put the request where the supervisor sees it, now and then until it has."""

@@ -5,16 +5,16 @@ Each step can be taken again by anybody after a kill: files are created exclusiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runtime import protocol
 from airflow_train.store import arriving, layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.docker import archive, image, logs, plan
+from airflow_train.targets.docker import archive, image, logs, parcel, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import Gone, not_found_in_path
 from airflow_train.targets.docker.stream import Stream
@@ -42,16 +42,20 @@ def collect(
     """
     run_id, name = record.run_id, made.container
     try:
-        _ended_container(record, made, engine, store)
-        for _ in range(_ATTEMPTS):
-            if _reported(run_id, made, engine, store):
-                break
-            if not _finish(record, made, engine, store, secrets):
-                break
-        if made.shared:
-            return
-        with engine.get(name, plan.RUN_FOLDER) as stream:
-            report = _store(stream, run_id, store)
+        ended_well = _ended_container(record, made, engine, store)
+        contents = parcel.read(engine.last_words(name)) if ended_well and not made.shared else None
+        if contents is not None:
+            report = _store(_of_parcel(contents), run_id, store)
+        else:
+            for _ in range(_ATTEMPTS):
+                if _reported(run_id, made, engine, store):
+                    break
+                if not _finish(record, made, engine, store, secrets):
+                    break
+            if made.shared:
+                return
+            with engine.get(name, plan.RUN_FOLDER) as stream:
+                report = _store(_of_archive(stream), run_id, store)
     except (Gone, arriving.Swept) as error:
         if store.files.exists(layout.report(run_id)):
             return  # somebody else has brought it home meanwhile
@@ -71,10 +75,11 @@ def _reported(run_id: str, made: plan.DockerPlan, engine: Engine, store: RunStor
     return engine.stat(made.container, f"{plan.RUN_FOLDER}/{_REPORT}") is not None
 
 
-def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> None:
-    """The container, which doesn't run; made again around the volume where somebody removed it.
+def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
+    """See to it that there is a container, which doesn't run; did it end well?
 
-    Where its image is gone too, as `docker system prune` leaves it, an empty one shows what is in the volume.
+    One that somebody removed is made again around the volume. Where its image is gone too, as `docker system prune`
+    leaves it, an empty one shows what is in the volume.
     """
     found = engine.inspect(made.container)
     if found is None:
@@ -87,6 +92,8 @@ def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, s
     elif found["State"]["Status"] != "created":
         facts = end_facts(found)
         store.files.create_json(layout.container(record.run_id), facts)
+        return bool(facts["exit_code"] == 0)
+    return False
 
 
 def end_facts(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,26 +171,51 @@ def never_began(engine: Engine, made: plan.DockerPlan) -> tuple[str, str]:
     )
 
 
-def _store(stream: Stream, run_id: str, store: RunStore) -> bytes | None:
-    """Keep everything of a tar of the run's folder; returns the report, which is not to be stored before the rest."""
+class _Arrival(NamedTuple):
+    """A file, below the folder of the run, or with `/` at its end a folder."""
+
+    name: str
+    size: int
+    pieces: Iterable[bytes]
+    #: The file of which this is a second name.
+    first: str = ""
+
+
+def _of_parcel(contents: Mapping[str, bytes]) -> Iterator[_Arrival]:
+    for name, content in contents.items():
+        yield _Arrival(name, len(content), (content,))
+
+
+def _of_archive(stream: Stream) -> Iterator[_Arrival]:
+    for member in stream.members():
+        _, _, name = member.name.partition("/")
+        if member.isreg():
+            yield _Arrival(name, member.size, stream.content(member))
+        elif member.isdir():
+            yield _Arrival(f"{name}/", 0, ())
+        elif member.islnk():
+            yield _Arrival(name, 0, (), member.linkname.partition("/")[2])
+
+
+def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes | None:
+    """Keep everything; returns the report, which is not to be stored before the rest."""
     report = None
     with arriving.at(store.files, layout.run(run_id)) as door:
-        for member in stream.members():
-            _, _, name = member.name.partition("/")
+        for name, size, pieces, first in arrivals:
             base = name.rpartition("/")[2]
-            if not name or base.startswith(protocol.TEMPORARY) or base in _INSIDE:
+            if base.startswith(protocol.TEMPORARY) or base in _INSIDE:
                 continue
-            if member.isdir():
+            if name.endswith("/"):
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
-                    door.folder(name)
-            elif member.islnk():
-                door.again(member.linkname.partition("/")[2], name)
-            elif member.isreg() and name == _REPORT:
-                report = b"".join(stream.content(member))
-            elif member.isreg() and logs.is_record(name):
-                logs.keep_record(store, run_id, name, b"".join(stream.content(member)))
-            elif member.isreg():
-                door.file(name, member.size, stream.content(member))
+                    door.folder(name.rstrip("/"))
+            elif first:
+                door.again(first, name)
+            elif name == _REPORT:
+                report = b"".join(pieces)
+            elif logs.is_record(name):
+                logs.keep_record(store, run_id, name, b"".join(pieces))
+            else:
+                door.file(name, size, pieces)
     return report
 
 

@@ -100,7 +100,8 @@ class Connection:
             ) from error
         if found.tls is not None:
             _secure(client, found.host, found.tls)
-        spoken = str(client.version(api_version=False).get("ApiVersion"))
+        client.engine_facts = client.version(api_version=False)
+        spoken = str(client.engine_facts.get("ApiVersion"))
         if tuple(int(part) for part in spoken.split(".")) < OLDEST:
             client.close()
             raise TooOld(
@@ -116,6 +117,11 @@ class Connection:
         with sentences("asking who it is", self.where):
             found = client.info()
         return f"{found.get('ID')} {found.get('Name')}"
+
+    @property
+    def architecture(self) -> str:
+        """What processors the engine's machine has; empty when it doesn't say."""
+        return str(self.client().engine_facts.get("Arch") or "")
 
     def version(self) -> dict[str, Any]:
         """What the engine says of itself."""

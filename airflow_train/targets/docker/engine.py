@@ -10,7 +10,7 @@ from typing import Any
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.connection import PATIENCE
-from airflow_train.targets.docker.errors import Gone, Refusal, Taken, sentences
+from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal, Taken, sentences
 from airflow_train.targets.docker.image_calls import ImageCalls
 from airflow_train.targets.docker.stream import Stream
 
@@ -135,6 +135,17 @@ class Engine(ImageCalls):
                 return said.decode("utf-8", "replace").strip()
         except Gone:
             return ""
+
+    def last_words(self, name: str) -> bytes:
+        """What a container has said on its standard output, as far as the engine keeps it; empty when it doesn't."""
+        try:
+            with sentences(f"reading the output of {name}", self.where):
+                found: bytes = self.client().logs(name, stdout=True, stderr=False)
+                return found
+        except EngineUnreachable:
+            raise
+        except InfrastructureFailure:  # it keeps none
+            return b""
 
     # ------------------------------------------------------------------ files
 

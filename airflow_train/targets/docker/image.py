@@ -14,6 +14,9 @@ from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+#: Engine and image → its interpreter, as images never change.
+_pythons: dict[tuple[str, str], str] = {}
+
 #: What registries and engines say of a login that isn't good enough.
 _LOGIN = re.compile(r"denied|unauthorized|authentication|no basic auth|incorrect username", re.IGNORECASE)
 #: What the public registry says, which doesn't tell one from the other.
@@ -44,8 +47,8 @@ def fetched(
         found = engine.find_image(name)
         if found is None:
             raise Refusal(f"the image {name} was removed as soon as it was pulled", "infrastructure")
-    arch = engine.version().get("Arch")
-    if platform is None and found.get("Architecture") not in (arch, None, ""):
+    arch = engine.architecture
+    if platform is None and arch and found.get("Architecture") not in (arch, None, ""):
         raise Refusal(
             f"the image {name} is made for {found['Architecture']} but the Docker engine at {engine.where} is "
             f"{arch}; use an image for {arch}, or name the platform to emulate it"
@@ -85,6 +88,13 @@ def python(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> s
 
     :raises Refusal: it has none.
     """
+    key = engine.key, str(image.get("Id"))
+    if key not in _pythons:
+        _pythons[key] = _python(engine, made, image)
+    return _pythons[key]
+
+
+def _python(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> str:
     variables = dict(one.partition("=")[::2] for one in image["Config"].get("Env") or [])
     folders = variables.get("PATH", _PATH).split(":")
     for name in ("python3", "python"):

@@ -7,6 +7,7 @@ outbox only after that. So any number of processes may look, and each may die at
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 from airflow_train.runtime import protocol
@@ -17,20 +18,27 @@ from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import Gone
 
 #: So many segments that lie in both places, or bytes of them, are worth a word to the container.
-_ACKNOWLEDGE, _ACKNOWLEDGE_BYTES = 8, 1 << 20
+_ACKNOWLEDGE, _ACKNOWLEDGE_BYTES = 8, 4 << 20
+#: Whoever fetches holds the container: its end, too, is heard after that. Seconds between two fetches …
+_PAUSE = 0.5
+#: … at least so many times what the last one took.
+_LEISURE = 4.0
 
 
 class Puller:
-    """Brings segments of one run home; remembers when the outbox changed, so that nothing new costs a millisecond."""
+    """Brings segments of one run home; remembers when the outbox changed, so that nothing new costs little."""
 
     def __init__(self, engine: Engine, run_id: str) -> None:
         self._engine, self._run_id = engine, run_id
         self._container = plan.container_name(run_id)
-        self._changed = ""
+        self._changed, self._next = "", 0.0
         self._acknowledged = 0
 
     def pull(self, store: RunStore) -> bool:
-        """Store what is new; False when nothing is."""
+        """Store what is new; False when nothing is, or the last time was just now."""
+        began = time.monotonic()
+        if began < self._next:
+            return False
         there = self._engine.stat(self._container, plan.OUTBOX)
         if there is None or there["mtime"] == self._changed:
             return False
@@ -51,6 +59,7 @@ class Puller:
             word = archive.single(protocol.ACK_FILE, str(known).encode())
             self._engine.put(self._container, plan.OUTBOX, word)
             self._acknowledged = known
+        self._next = time.monotonic() + max(_PAUSE, _LEISURE * (time.monotonic() - began))
         return True
 
     def _fetch(self) -> Iterator[tuple[int, bytes]]:

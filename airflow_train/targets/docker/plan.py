@@ -154,7 +154,7 @@ def build(
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
         "RestartPolicy": {"Name": "no"},
-        # the container's own output is a few words at most, and must be readable whatever the engine's default is
+        # its own output is a parcel at most (`runtime/parcel.py`), to be readable whatever the engine's default is
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
         **_resources(job),
         **wanted.host,
