@@ -18,6 +18,9 @@ _REFUSED = re.compile(r"HTTP status client error \((?!408|425|429)")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 #: A program that the builder has started was killed, as a machine does that has no memory left, or was too slow.
 _KILLED = re.compile(r"\bsignal: \d+|\(SIG[A-Z]+\)|Failed to bytecode-compile")
+#: What uv 0.9 to 0.12 said → what it says now.
+_EARLIER = {"×": "error:", "├─▶": "cause:", "╰─▶": "cause:", "Caused by:": "cause:"}
+_MARKS = ("hint:", "[stderr]", "[stdout]")
 _AN_ERROR = re.compile(r"(?:[\w.]*(?:Error|Exception)|(?:fatal )?error)\b.*:? ", re.IGNORECASE)
 _CONCLUSION = re.compile(r",? (?:and|so)? ?we can conclude that your requirements are unsatisfiable")
 
@@ -28,6 +31,7 @@ def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted
     :param lines: what it said.
     :param code: its exit code; negative for a signal.
     """
+    lines = _plain(lines)
     said = "\n".join(lines)
     if code < 0:
         return InfrastructureFailure(
@@ -51,6 +55,26 @@ def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted
     )
 
 
+def _plain(lines: Sequence[str]) -> list[str]:
+    """As uv says it today; earlier versions drew trees, and broke their lines at 80 characters."""
+    plain: list[str] = []
+    broken = False
+    for line in lines:
+        text = line.strip()
+        for old, mark in _EARLIER.items():
+            if text.startswith(old):
+                plain.append(f"{mark} {text[len(old) :].strip()}")
+                broken = "Caused" not in old
+                break
+        else:
+            if broken and line.startswith(" ") and not text.startswith(_MARKS):
+                plain[-1] += f" {text}"
+            else:
+                broken = broken and text.startswith("hint:")
+                plain.append(line)
+    return plain
+
+
 def _reason(lines: Sequence[str]) -> str:
     """Where to, and what came in the way."""
     causes = [*_marked(lines, "error:"), *_marked(lines, "cause:")]
@@ -66,8 +90,10 @@ def _line(lines: Sequence[str]) -> str:
         why = [_of_a_package(lines) or (_CONCLUSION.sub("", causes[0]) if causes else "")]
         hints = [one for one in _marked(lines, "hint:") if re.search(r"\b40[13]\b|Did you mean", one)]
         return _one_sentence([errors[0], *why, *hints])
-    telling = [one for one in lines if _AN_ERROR.match(one.strip())]
-    return _one_sentence([(telling or [one for one in lines if one.strip()] or [""])[-1].strip()])
+    said = [one.strip() for one in lines if one.strip()] or [""]
+    at = max((at for at, one in enumerate(said) if _AN_ERROR.match(one)), default=len(said) - 1)
+    listed = [one.lstrip("- ") for one in said[at + 1 : at + 4]] if said[at].endswith(":") else []
+    return _one_sentence([said[at], ", ".join(listed)])
 
 
 def _of_a_package(lines: Sequence[str]) -> str:
@@ -84,7 +110,8 @@ def _of_a_package(lines: Sequence[str]) -> str:
 
 
 def _until_next(lines: Sequence[str]) -> list[str]:
-    end = next((at for at, one in enumerate(lines) if one.startswith(("hint:", "error:"))), len(lines))
+    ends = (at for at, one in enumerate(lines) if one.strip().startswith("hint:") or one.startswith("error:"))
+    end = next(ends, len(lines))
     return list(lines[:end])
 
 
@@ -93,4 +120,4 @@ def _marked(lines: Sequence[str], mark: str) -> list[str]:
 
 
 def _one_sentence(parts: Sequence[str]) -> str:
-    return ": ".join(one.rstrip(". ") for one in parts if one)
+    return ": ".join(one.rstrip(".: ") for one in parts if one)

@@ -50,6 +50,34 @@ hint: Packages were unavailable because the network was disabled."""
 KILLED = """\
 error: Failed to bytecode-compile installed packages
   cause: Bytecode compilation failed, expected "/tmp/six.py", received: \"\""""
+#: as uv 0.9 said it
+EARLIER = """\
+Using Python 3.11.7 environment at: e3
+  × No solution found when resolving dependencies:
+  ╰─▶ Because there is no version of six==99 and you require six==99, we can
+      conclude that your requirements are unsatisfiable."""
+EARLIER_NOT_BUILT = """\
+   Building bad @ file:///tmp/bad
+  × Failed to build `bad @ file:///tmp/bad`
+  ├─▶ The build backend returned an error
+  ╰─▶ Call to `setuptools.build_meta.build_wheel` failed (exit status: 1)
+      [stderr]
+      Traceback (most recent call last):
+        File "<string>", line 1, in <module>
+      RuntimeError: no compiler here
+      hint: This usually indicates a problem with the package or the build
+      environment."""
+EARLIER_REFUSED = """\
+error: Failed to fetch: `http://127.0.0.1:9/all/six/`
+  Caused by: error sending request for url (http://127.0.0.1:9/all/six/)
+  Caused by: Connection refused (os error 111)"""
+EARLIER_OFFLINE = """\
+  × No solution found when resolving dependencies:
+  ╰─▶ Because six was not found in the cache and you require six, we can
+      conclude that your requirements are unsatisfiable.
+      hint: Packages were unavailable because the network was disabled. When
+      the network is disabled, registry packages may only be read from the
+      cache."""
 CONDA = """\
 Channels:
  - conda-forge
@@ -68,7 +96,15 @@ PackagesNotFoundError: The following packages are not available from current cha
                 "six==99"
             ),
         ),
+        (
+            EARLIER,
+            (
+                "No solution found when resolving dependencies: Because there is no version of six==99 and you require "
+                "six==99"
+            ),
+        ),
         (NOT_BUILT, "Failed to build `bad==1`: RuntimeError: no compiler here"),
+        (EARLIER_NOT_BUILT, "Failed to build `bad @ file:///tmp/bad`: RuntimeError: no compiler here"),
         (
             RENAMED,
             (
@@ -91,7 +127,10 @@ PackagesNotFoundError: The following packages are not available from current cha
                 "(https://x.example/six.whl)"
             ),
         ),
-        (CONDA, "PackagesNotFoundError: The following packages are not available from current channels:"),
+        (
+            CONDA,
+            "PackagesNotFoundError: The following packages are not available from current channels: nosuch",
+        ),
         ("", "uv ended with code 1"),
     ],
 )
@@ -108,6 +147,12 @@ def test_what_the_author_has_to_mend_is_said_with_the_line_that_tells_why(said: 
         (REFUSED, 2, "can't be reached (Failed to fetch: http://127.0.0.1:9/all/six/; Connection refused"),
         (BUSY, 2, "503 Service Unavailable"),
         (OFFLINE, 1, "can't be reached"),
+        (EARLIER_OFFLINE, 1, "can't be reached"),
+        (
+            EARLIER_REFUSED,
+            2,
+            "can't be reached (Failed to fetch: `http://127.0.0.1:9/all/six/`; Connection refused",
+        ),
         ("  cause: failed to write: No space left on device (os error 28)", 2, "no space is left"),
         ("Resolved 3 packages", -9, "uv was ended by signal 9"),
         (
