@@ -48,10 +48,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "airflow-train") -> int:
 def _carry_out(argv: Sequence[str] | None, prog: str) -> int:
     args = parser.build(prog).parse_args(argv)
     module, _, name = args.handler.partition(":")
-    from airflow_train.cli import secrets  # not for --help
-    from airflow_train.targets import connections
+    from airflow_train.targets import connections  # not for --help
 
-    connections.provide(secrets.connection)
+    connections.provide(lambda conn_id: import_module("airflow_train.cli.secrets").connection(conn_id))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", FutureWarning)

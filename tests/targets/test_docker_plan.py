@@ -244,6 +244,15 @@ def test_a_store_that_cannot_be_shared_is_refused(store: RunStore) -> None:
     assert "the run store memory://train is no folder" in "".join(found)
 
 
+def test_volumes_that_must_not_be_shared_are_refused_where_some_would_be(store: RunStore) -> None:
+    apart = {"shared_volumes": False}
+
+    assert problems(store, environment=apart) == []
+    for options in ({"volumes": ["/a:/b"]}, {"shared_store": True}, {"arguments": ["--mount", "target=/x"]}):
+        [found] = problems(store, options, environment=apart)
+        assert "shared_volumes is false, but compute target 'd'" in found
+
+
 def test_without_any_image_the_mend_is_named(store: RunStore) -> None:
     [found] = problems(store, {"image": None})
 

@@ -55,6 +55,14 @@ def problems_of(
             f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
         )
     problems += _registry_problems(environment.get("registry") or {})
+    mounted = wanted(job, options).host
+    if environment.get("shared_volumes") is False and (
+        options.get("shared_store") or mounted.get("Binds") or mounted.get("Mounts")
+    ):
+        problems.append(
+            f"shared_volumes is false, but compute target {target!r} or docker arguments mount something; leave one of "
+            "them out."
+        )
     said = options.get("shared_store")
     if said and store.files.local_root is None:
         problems.append(

@@ -93,7 +93,7 @@ def find(options: Mapping[str, Any]) -> Place:
 
 def docker_folder() -> Path:
     """Where the docker command keeps its settings."""
-    return Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    return Path(os.path.expanduser(os.environ.get("DOCKER_CONFIG") or "~/.docker"))
 
 
 def _docker_settings() -> Mapping[str, Any]:
