@@ -41,9 +41,9 @@ class Shelf:
             if key == dockerfile.BUILDING and not given:
                 idle = max(0.0, time.time() - float(one["Created"]))
                 in_use = identity in used or idle < BETWEEN_STEPS
-                yield Kept("", f"{_IMAGE}{identity}", one["Size"], idle, in_use)
+                yield Kept("", f"{_IMAGE}{_short(identity)}", one["Size"], idle, in_use)
             elif names or not given:
-                name = names[0] if names else identity
+                name = names[0] if names else _short(identity)
                 self._asked[name] = self._last_asked(name)
                 idle = _idle(self._asked[name], float(one["Created"]))
                 yield Kept(key, f"{_IMAGE}{name}", one["Size"], idle, identity in used)
@@ -69,8 +69,12 @@ def _steps(containers: list[dict[str, Any]]) -> Iterator[Kept]:
     for one in containers:
         half = one["Labels"][dockerfile.LABEL] == dockerfile.BUILDING or _NOTHING in str(one["Command"])
         if half and plan.RUN_LABEL not in one["Labels"]:
-            what, idle = f"{_STEP}{one['Id'][:12]}", max(0.0, time.time() - float(one["Created"]))
+            what, idle = f"{_STEP}{_short(one['Id'])}", max(0.0, time.time() - float(one["Created"]))
             yield Kept("", what, None, idle, one["State"] == "running" or idle < BETWEEN_STEPS)
+
+
+def _short(identity: str) -> str:
+    return identity.removeprefix("sha256:")[:12]
 
 
 def _idle(asked: str, created: float) -> float:
