@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,24 @@ SECONDS = 30.0
 def measure(folder: Path) -> dict[str, Any]:
     """`percent` of one core that a process uses which watches 200 runs."""
     store = open_store(str(folder / "store"))
-    names = [_live_run(store, number) for number in range(RUNS)]
-    return {"runs": RUNS, "percent": round(100 * asyncio.run(_share(store, names)), 2)}
-
-
-def _live_run(store: RunStore, number: int) -> str:
-    run_id = f"idle-{number}"
-    job = {"tags": {}, "node_count": 1, "process_count_per_node": 1}
     target = {"name": "local", "type": "local", "options": {}}
+    names = [live_run(store, f"idle-{number}", target, {}) for number in range(RUNS)]
+    return {"runs": RUNS, "percent": round(100 * asyncio.run(share(store, names)), 2)}
+
+
+def live_run(store: RunStore, run_id: str, target: Mapping[str, Any], claim: Mapping[str, Any]) -> str:
+    """Records of a run that goes on; returns its id.
+
+    :param claim: who has it, beside this process.
+    """
+    job = {"tags": {}, "node_count": 1, "process_count_per_node": 1}
     spec = RunSpec(run_id, "idle", protocol.timestamp(), {}, job, target, {"id": "none"}, {}, {}, {})
     store.create(spec)
-    store.add_owner(run_id, f"owner-{number}")
+    store.add_owner(run_id, f"owner of {run_id}")
     for phase in ("start", "stage", "run"):
         store.add_event(run_id, phase, "", "benchmark")
     who = {**protocol.identity(), "at": protocol.timestamp()}
-    store.take_claim(run_id, who)
+    store.take_claim(run_id, {**who, **claim})
     store.files.create_json(
         layout.rank_start(run_id, 0), {"rank": 0, "at": who["at"], "wrapper": who, "script": who}
     )
@@ -45,7 +49,9 @@ def _live_run(store: RunStore, number: int) -> str:
     return run_id
 
 
-async def _share(store: RunStore, names: list[str]) -> float:
+async def share(store: RunStore, names: list[str]) -> float:
+    """Share of a core that watching these runs takes."""
+
     async def wait(run_id: str) -> None:
         with store_watch.watching(store.uri, run_id) as news:
             while True:

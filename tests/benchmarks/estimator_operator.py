@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -47,22 +48,7 @@ with DAG("bare", schedule=None) as bare:
 
 def measure(folder: Path, repeats: int = 9) -> dict[str, Any]:
     """Medians in seconds of both, and what the operator adds; `folder` is for an Airflow home and a run store."""
-    dags = folder / "dags"
-    (dags / "code").mkdir(parents=True)
-    (dags / "code" / "train.py").write_text(_SCRIPT, encoding="utf-8")
-    (dags / "benchmark.py").write_text(_DAGS, encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    environment |= {
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    }
-    airflow = [sys.executable, "-m", "airflow", "db", "migrate"]
-    subprocess.run(airflow, env=environment, check=True, capture_output=True, timeout=300)
-    command = [sys.executable, __file__, str(dags / "benchmark.py"), str(repeats)]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
-    times: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    medians = in_airflow(folder, _DAGS, {"train.py": _SCRIPT}, ("operator", "bare"), repeats)
     return {
         "operator_seconds": round(medians["operator"], 3),
         "bare_seconds": round(medians["bare"], 3),
@@ -72,17 +58,45 @@ def measure(folder: Path, repeats: int = 9) -> dict[str, Any]:
     }
 
 
-def _run(path: Path, repeats: int) -> dict[str, list[float]]:
+def in_airflow(
+    folder: Path, text: str, code: Mapping[str, str], names: Sequence[str], repeats: int
+) -> dict[str, float]:
+    """Medians in seconds of what a DAG file names: `test()` of a DAG, or a call of something else.
+
+    :param folder: for an Airflow home.
+    :param code: files of the folder `code` beside the DAG file.
+    """
+    dags = folder / "dags"
+    (dags / "code").mkdir(parents=True)
+    for name, content in code.items():
+        (dags / "code" / name).write_text(content, encoding="utf-8")
+    (dags / "benchmark.py").write_text(text, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    environment |= {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    }
+    airflow = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(airflow, env=environment, check=True, capture_output=True, timeout=300)
+    command = [sys.executable, __file__, str(dags / "benchmark.py"), str(repeats), *names]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
+    times: dict[str, list[float]] = json.loads(done.stdout.splitlines()[-1])
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _run(path: Path, repeats: int, names: Sequence[str]) -> dict[str, list[float]]:
     spec = util.spec_from_file_location("benchmark", path)
     assert spec is not None
     assert spec.loader is not None
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    times: dict[str, list[float]] = {"operator": [], "bare": []}
+    times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(repeats + 2):
         for name, values in times.items():
             began = time.perf_counter()
-            state = getattr(module, name).test().state
+            found = getattr(module, name)
+            state = found.test().state if hasattr(found, "test") else found()
             if state != "success":
                 raise SystemExit(f"{name} ended as {state}")
             if number >= 2:  # the first two warm up
@@ -91,8 +105,8 @@ def _run(path: Path, repeats: int) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps(_run(Path(sys.argv[1]), int(sys.argv[2]))))
+    if len(sys.argv) > 3:
+        print(json.dumps(_run(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])))
     else:
         import tempfile
 

@@ -56,6 +56,20 @@ BUDGETS = (
     Budget("100 000 log lines/s: lines in the task log", "log_lines", "task_log_lines", 10_000),
     Budget("100 000 log lines/s: node process, PSS", "log_lines", "node_pss_mb", 25, "MB"),
     Budget("100 000 log lines/s: rank wrapper, PSS", "log_lines", "wrapper_pss_mb", 15, "MB"),
+    Budget("on docker over `docker run` and a bare task", "docker_operator", "times_docker_run", 1.25, "×"),
+    Budget("on docker over DockerOperator", "docker_operator", "added_seconds", 0.15, "s"),
+    # 70 % of the speed of the engine's own calls
+    Budget(
+        "5 000 files into a container over put_archive", "docker_archive", "small_stage_times_raw", 1.43, "×"
+    ),
+    Budget("5 000 files home over get_archive", "docker_archive", "small_collect_times_raw", 1.43, "×"),
+    Budget("1 GiB into a container over put_archive", "docker_archive", "large_stage_times_raw", 1.43, "×"),
+    Budget("1 GiB home over get_archive", "docker_archive", "large_collect_times_raw", 1.43, "×"),
+    Budget("1 GiB there and back, memory", "docker_archive", "peak_mb", 50, "MB"),
+    Budget("4 containers, time of 100 000 log lines", "docker_logs", "seconds_for_100_000", 1, "s"),
+    Budget("4 containers, log lines lost", "docker_logs", "lost", 0),
+    Budget("4 containers, log lines repeated", "docker_logs", "repeated", 0),
+    Budget("200 idle deferred runs on docker, of one core", "deferred_docker", "percent", 5, "%"),
     # last: what it made is removed behind our back
     Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
 )
