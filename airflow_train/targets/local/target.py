@@ -206,7 +206,7 @@ class LocalTarget:
         del store
         return [
             Kept(
-                key=one.key,
+                key=one.key if one.whole else "",
                 what=f"{'environment' if one.whole else 'rest of the environment'} {one.path}",
                 bytes=one.bytes,
                 idle=one.idle,
@@ -217,7 +217,7 @@ class LocalTarget:
 
     def forget(self, kept: Kept) -> bool:
         """Remove a virtual environment, unless a run holds it."""
-        return shelf.forget(environment.folder(), kept.key)
+        return shelf.forget(environment.folder(), os.path.basename(kept.what))
 
     def doctor(self, store: RunStore) -> list[tuple[str, bool, str]]:
         """Is there an interpreter, can process trees be seen; what becomes of memory limits and MPI?"""
