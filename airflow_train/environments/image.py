@@ -35,7 +35,7 @@ _AFTERWARDS = re.compile(r".*(?:\[notice\]|note: This |hint: |See above for outp
 _OURS = re.compile(r"apt-get install|Python \S+ is wanted|conda\" install|pip install")
 _NO_SPACE = "no space left on device"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST = 300
+_LONGEST, _LONGEST_LABEL = 300, 4096
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,18 @@ def described(recipe: Recipe) -> dict[str, Any]:
     return shown
 
 
+def labels(recipe: Recipe) -> dict[str, str]:
+    """Labels of the image of a recipe; they travel in an address, so a long recipe isn't among them."""
+    said = json.dumps(recipe.to_json(), sort_keys=True)
+    about = {RECIPE_LABEL: said} if len(said) <= _LONGEST_LABEL else {}
+    return {dockerfile.LABEL: recipe.key, **about}
+
+
 def find(recipe: Recipe, engine: Images) -> Mapping[str, Any] | None:
     """The image of a recipe, if the engine has it; a stranger of the same name doesn't count."""
     found = engine.find_image(tag(recipe))
-    labels = ((found or {}).get("Config") or {}).get("Labels") or {}
-    return found if labels.get(dockerfile.LABEL) == recipe.key else None
+    given = ((found or {}).get("Config") or {}).get("Labels") or {}
+    return found if given.get(dockerfile.LABEL) == recipe.key else None
 
 
 def build(recipe: Recipe, engine: Engine, files: Files, log: Callable[[str], object]) -> Mapping[str, Any]:
@@ -118,8 +125,7 @@ def build(recipe: Recipe, engine: Engine, files: Files, log: Callable[[str], obj
 
 
 def _order(recipe: Recipe, arguments: Mapping[str, str], *, last: bool) -> Order:
-    about = {dockerfile.LABEL: recipe.key, RECIPE_LABEL: json.dumps(recipe.to_json(), sort_keys=True)}
-    return Order(arguments, about if last else {}, recipe.platform, tag(recipe) if last else None)
+    return Order(arguments, labels(recipe) if last else {}, recipe.platform, tag(recipe) if last else None)
 
 
 def _run(content: IO[bytes], engine: Engine, order: Order, log: Callable[[str], object]) -> str:
