@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.definitions.definition import Definition
+from airflow_train.definitions.image_text import DockerfileText, ImageName
 from airflow_train.definitions.kinds import Flag, PathText, Text
 from airflow_train.definitions.lists import Arguments, TextList
 from airflow_train.definitions.parameters import param
@@ -121,9 +122,9 @@ class DockerSection(Definition):
     """The container side of an `Environment`. An image, a Dockerfile or a folder to build one from: setting one resets
     the others."""
 
-    base_image: str | None = param(Text(), default=None, doc="Image to start from.")
+    base_image: str | None = param(ImageName(), default=None, doc="Image to start from.")
     base_dockerfile: str | None = param(
-        Text(), default=None, doc="Text of a Dockerfile to build the image from."
+        DockerfileText(), default=None, doc="Text of a Dockerfile to build the image from."
     )
     build_context: DockerBuildContext | Mapping[str, Any] | None = param(
         Part(DockerBuildContext), default=None, doc="Folder with a Dockerfile to build the image from."

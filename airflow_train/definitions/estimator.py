@@ -15,6 +15,7 @@ from airflow_train.definitions.distributed import (
 )
 from airflow_train.definitions.docker_section import AptPackages, ContainerRegistry
 from airflow_train.definitions.environment import Environment, EnvironmentPart, give
+from airflow_train.definitions.image_text import ImageName
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.kinds import Flag, Integer, PathText, Text
 from airflow_train.definitions.lists import Data, ScriptParams, TextMap
@@ -69,7 +70,7 @@ class EstimatorBase(Runnable):
         "None or an empty text a flag.",
     )
     use_docker: bool | str = param(Flag(), default=True, doc="False asks not to run in a container.")
-    custom_docker_image: str | None = param(Text(), default=None, doc="Image to run in.")
+    custom_docker_image: str | None = param(ImageName(), default=None, doc="Image to run in.")
     image_registry_details: ContainerRegistry | Mapping[str, Any] | None = param(
         Part(ContainerRegistry), default=None, doc="Registry of a private image."
     )
@@ -214,7 +215,7 @@ class Estimator(EstimatorBase):
         Text(choices=tuple(BACKENDS)), default=None, doc="", deprecated_for="distributed_training"
     )
     custom_docker_base_image: str | None = param(
-        Text(), default=None, doc="", deprecated_for="custom_docker_image"
+        ImageName(), default=None, doc="", deprecated_for="custom_docker_image"
     )
     source_directory_data_store: Any = param(
         Anything(), default=None, doc="", meaningless="code travels by content, through the run store"

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_train.definitions.docker_section import DockerBuildContext
 from airflow_train.definitions.environment import give
+from airflow_train.definitions.image_text import login_in
 from airflow_train.definitions.job import Job
 from airflow_train.definitions.package_text import is_option
 from airflow_train.definitions.packages import conda_file
@@ -67,6 +68,11 @@ def prepare(job: Mapping[str, Any], source: Path, base: Path, files: Files) -> P
         context = DockerBuildContext(**said)
         folder, dockerfile = _of_context(asked, context, base, files), str(context.dockerfile_path)
     whole["environment"] = asked
+    if line := login_in(asked.get("dockerfile") or ""):
+        raise DefinitionError(
+            f"The Dockerfile holds the login of an address in line {line}, and its text is stored and shown; use an "
+            "image that has the configuration of pip or apt for it."
+        )
     _check_hashes(recipe_of(whole))
     if chosen := overridden(whole):
         warnings.warn(

@@ -252,6 +252,27 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
     ),
     "compute target is a list": ("compute_target: [local]", 4, ("compute_target is", "a name")),
     "compute target is an empty text": ('compute_target: ""', 4, ("compute_target is ''",)),
+    "an image is an address with a login": (
+        "custom_docker_image: https://me:hunter2@r.example.com/a",
+        4,
+        ("custom_docker_image (not shown) is an address", "under its registry"),
+    ),
+    "an image has the login of its registry": (
+        "environment_definition: {name: e, docker: {base_image: me:hunter2@r.example.com/a}}",
+        4,
+        ("base_image (not shown)", "holds a login"),
+    ),
+    "an image has spaces": ("custom_docker_image: my image", 4, ("my image", "name of an image", "name:tag")),
+    "an image has large letters": (
+        "custom_docker_image: r.example.com/Mine",
+        4,
+        ("Mine", "name of an image"),
+    ),
+    "a Dockerfile with the login of an index": (
+        'environment_definition: {name: e, docker: {base_dockerfile: "FROM a\\nRUN get https://me:hunter2@r.example/b"}}',
+        4,
+        ("base_dockerfile (not shown)", "login of an address in line 2"),
+    ),
     "image without docker": (
         "use_docker: false\ncustom_docker_image: a",
         5,
