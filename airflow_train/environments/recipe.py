@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from airflow_train.environments import frameworks
+from airflow_train.exceptions import DefinitionError
 
 #: Part of every key. A change of what builders make of the same recipe raises it, so that everything is built anew.
 FORMAT = 1
 #: Version of Python in an image that is built where none is wanted and no image is named.
 USUAL_PYTHON = "3.12"
+#: What `runtime/` is written for.
+OLDEST_PYTHON = (3, 8)
 
 _PYTHON = re.compile(r"python(?:\s*==?\s*|\s+)(\d+(?:\.\d+){0,2})(?:\.\*)?")
 _PIP = re.compile(r"pip(?:\s*==\s*(\d[\w.]*))?")
@@ -89,10 +92,15 @@ def recipe_of(job: Mapping[str, Any], default_image: str | None = None) -> Recip
 
     :param job: with nothing left in its environment that has to be read from a file or the run store.
     :param default_image: image to build on where the job names none; None where nothing is built on an image.
-    :raises DefinitionError: the framework has no such version for any Python that scripts run with.
+    :raises DefinitionError: the wanted Python is too old, or the framework has no such version for any that isn't.
     """
     asked = job["environment"]
     python, conda, pip = _named(asked)
+    if python is not None and _numbers(python) < OLDEST_PYTHON[: len(_numbers(python))]:
+        raise DefinitionError(
+            f"Python {python} is wanted, but runs need Python {'.'.join(map(str, OLDEST_PYTHON))} or later; ask for "
+            "one of these."
+        )
     added = frameworks.merged(job, pip, conda)
     recipe = Recipe(
         python=python or added.python,
@@ -131,6 +139,10 @@ def image_name(environment: Mapping[str, Any]) -> str | None:
 def public_image(python: str | None) -> str:
     """The public image of a version of Python, to build on where no image is named anywhere."""
     return f"python:{python or USUAL_PYTHON}-slim"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
 
 
 def _named(asked: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:

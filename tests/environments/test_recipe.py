@@ -9,6 +9,7 @@ import pytest
 
 from airflow_train import Environment, Estimator, ScriptRunConfig
 from airflow_train.environments.recipe import Recipe, public_image, recipe_of
+from airflow_train.exceptions import DefinitionError
 
 
 def job(**said: Any) -> dict[str, Any]:
@@ -53,6 +54,17 @@ def test_a_dockerfile_is_built_even_where_the_user_manages_packages() -> None:
 )
 def test_a_version_of_python_needs_no_conda(python: str) -> None:
     assert of(conda_packages=[python, "pip"], pip_packages=["a"]) == Recipe(python="3.11", pip=("a",))
+
+
+@pytest.mark.parametrize("python", ["2", "2.7", "3.6", "3.7.16"])
+def test_a_python_that_runs_cannot_have_is_refused_before_it_is_built(python: str) -> None:
+    with pytest.raises(DefinitionError, match=rf"Python {python} is wanted, .* 3\.8 or later; ask for"):
+        of(conda_packages=[f"python={python}"])
+
+
+@pytest.mark.parametrize("python", ["3", "3.8", "3.8.1", "3.10"])
+def test_any_other_python_is_asked_for(python: str) -> None:
+    assert of(conda_packages=[f"python={python}"]) == Recipe(python=python)
 
 
 def test_a_pinned_pip_is_installed_by_pip_where_nothing_else_needs_conda() -> None:
