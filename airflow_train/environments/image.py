@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 from airflow_train.environments import context, dockerfile
 from airflow_train.environments.failures import UNREACHABLE
+from airflow_train.environments.log import redacted
 from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import BuildFailed, InfrastructureFailure
 from airflow_train.store.files import Files
@@ -137,7 +138,7 @@ def _run(content: IO[bytes], engine: Engine, order: Order, log: Callable[[str], 
         for event in events:
             said.add(str(event.get("stream") or ""))
             built = str((event.get("aux") or {}).get("ID") or built)
-            failed = str(event.get("error") or failed)
+            failed = redacted(str(event.get("error") or failed))
     said.add("\n")
     if not failed and built:
         return built
@@ -158,7 +159,9 @@ def _run(content: IO[bytes], engine: Engine, order: Order, log: Callable[[str], 
             f"the environment's image can't be built: {said.step} was killed from outside, most likely for memory"
         )
     code = f", exit code {found[1]}" if found else ""
-    raise BuildFailed(f"the environment's image can't be built: {line} ({said.step}{code})")
+    raise BuildFailed(
+        f"the environment's image can't be built: {line} ({said.step}{code}); system_logs/build.log tells the rest"
+    )
 
 
 class _Said:
@@ -173,7 +176,7 @@ class _Said:
         """A piece of a line, or several."""
         *whole, self._rest = (self._rest + text).split("\n")
         for line in whole:
-            line = _COLOURS.sub("", line).rstrip("\r ")
+            line = redacted(_COLOURS.sub("", line)).rstrip("\r ")
             if line.startswith("Step "):
                 self.step, self._lines = _short(line), []
             elif line.strip() and not line.startswith((" --->", "Removing intermediate container")):

@@ -16,7 +16,8 @@ from airflow_train.store.files import Files
 
 #: Seconds between two writes, at least, and how many times as long as a write took: stores know no appending.
 INTERVAL, PAUSES = 0.5, 10
-_LOGIN = re.compile(r"(?<=://)[^/@\s'\"]+(?=@)")
+#: Up to the last `@` before a path: passwords may hold one, and quotes.
+_LOGIN = re.compile(r"(?<=://)[^/\s]+(?=@)")
 #: Colours and cursor movements, and what a progress bar showed before.
 _DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|^.*\r(?=.)")
 
