@@ -24,6 +24,12 @@ _MARK = f"LABEL {LABEL}={BUILDING}"
 _FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _ARG = re.compile(r"\s*ARG\s+(\w+)=(\S+)\s*$", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+#: https://docs.docker.com/reference/dockerfile/: options, and text in the place of a file.
+_BUILDKIT = re.compile(
+    r"\s*(?:RUN|COPY|ADD)\s(?:--\S+\s+)*?(--(?:mount|network|security|link|chmod|parents|exclude|checksum|keep-git-dir)\b"
+    r"|(?:.*\s)?<<-?[\"']?[A-Za-z_]\w*)",
+    re.IGNORECASE,
+)
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*(\S)\s*$", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*\w+\s*=")
 
@@ -133,6 +139,14 @@ def marked(text: str) -> str:
         if _FROM.match(_joined(instruction, text)):
             lines.append(_MARK)
     return "\n".join(lines) + "\n"
+
+
+def buildkit_only(text: str) -> str | None:
+    """What of a Dockerfile only BuildKit knows, which engines don't use for builds through their own API."""
+    for instruction in _instructions(text):
+        if found := _BUILDKIT.match(_joined(instruction, text)):
+            return found[1]
+    return None
 
 
 def bases(text: str) -> list[str]:

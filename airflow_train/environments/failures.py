@@ -51,7 +51,8 @@ def translated(lines: Sequence[str], code: int, program: str) -> RunNotCompleted
             f"the environment could not be built: a program that {program} has started was killed ({_line(lines)})"
         )
     return BuildFailed(
-        f"the environment can't be built: {_line(lines) or f'{program} ended with code {code}'}"
+        f"the environment can't be built: {_line(lines) or f'{program} ended with code {code}'}; correct the packages, "
+        "system_logs/build.log tells the rest"
     )
 
 

@@ -59,3 +59,22 @@ def test_every_stage_of_an_authors_dockerfile_is_marked_and_its_images_are_known
     assert dockerfile.bases(text) == images
     assert dockerfile.marked(text).count(MARK) == stages
     assert dockerfile.marked(text).replace(f"{MARK}\n", "").strip() == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("RUN --mount=type=cache,target=/c true", "--mount"),
+        ("run --network=none --mount=type=cache,target=/c true", "--network"),
+        ("COPY --chown=a --chmod=755 a b", "--chmod"),
+        ("COPY --link \\\n a b", "--link"),
+        ("RUN <<EOF\necho\nEOF", "<<EOF"),
+        ("RUN python3 - <<'EOF'\nprint()\nEOF", "python3 - <<'EOF"),
+        ("RUN tool --mount=x && tool --link", None),
+        ("RUN echo $((1<<3)) && cat <<< text", None),
+        ("COPY --from=b --chown=a a b", None),
+        ("# RUN <<EOF", None),
+    ],
+)
+def test_what_only_buildkit_knows_is_found(line: str, found: str | None) -> None:
+    assert dockerfile.buildkit_only(f"FROM a\n{line}\n") == found

@@ -138,7 +138,9 @@ def test_what_the_author_has_to_mend_is_said_with_the_line_that_tells_why(said: 
     error = translated(said.splitlines(), 1, "uv")
 
     assert type(error) is BuildFailed
-    assert str(error) == f"the environment can't be built: {sentence}"
+    assert str(error) == (
+        f"the environment can't be built: {sentence}; correct the packages, system_logs/build.log tells the rest"
+    )
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,10 @@ def test_ten_that_ask_at_once_from_two_processes_share_one_build(lab: Lab) -> No
             "thing.c:3: error: no such thing",
         ),
         (own("COPY nothing /there"), "COPY failed: file not found in build context"),
+        (
+            own("RUN printf 'ERROR: http://me:hunter%s@h.example/x\\n' 2 && false"),
+            "http://***@h.example/x (step",
+        ),
         (own("RUNS something"), "unknown instruction: RUNS"),
         (
             {"environment": {"pip_packages": ["--no-index", "nosuch==1"]}},
@@ -188,7 +192,10 @@ def test_ten_that_ask_at_once_from_two_processes_share_one_build(lab: Lab) -> No
             {"environment": {"conda_packages": ["numpy"]}},
             "the image has none of micromamba, mamba and conda on its PATH",
         ),
-        ({"environment": {"conda_packages": ["python=3.7"]}}, "Python 3.7 is wanted, which the image hasn't"),
+        (
+            {"environment": {"conda_packages": ["python=3.99"]}},
+            "Python 3.99 is wanted, which the image hasn't",
+        ),
     ],
 )
 def test_a_build_that_fails_is_told_in_one_sentence_with_the_line(

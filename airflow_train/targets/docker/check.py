@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_train.environments import dockerfile
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import arguments, build, plan
@@ -53,6 +54,11 @@ def problems_of(
     if recipe is None and not plan.image_of(job, options):
         problems.append(
             f"no image is named; give custom_docker_image, or set the option image of compute target {target!r}."
+        )
+    if only := dockerfile.buildkit_only((recipe and recipe.dockerfile) or ""):
+        problems.append(
+            f"the Dockerfile has {only}, which asks for BuildKit, but the engine's own builder is used; write it "
+            "without, or build the image yourself and name it."
         )
     problems += _registry_problems(environment.get("registry") or {})
     mounted = wanted(job, options).host
