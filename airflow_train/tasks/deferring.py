@@ -9,11 +9,15 @@ meaning. The trigger answers once, when the run has ended or nothing more can be
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from airflow_train.exceptions import TrainError
+from airflow_train.lifecycle import wait
 from airflow_train.store.run_store import RunStore, open_store
 from airflow_train.tasks import identity, kill
 
@@ -22,6 +26,8 @@ log = logging.getLogger(__name__)
 #: Seconds to wait for Airflow's answer. A triggerer's first one takes 3 to 5 s, 20 s on a busy machine; none comes
 #: while it shuts down.
 PATIENCE = 60.0
+#: Seconds that outputs of a stopped run may take to come home to a triggerer.
+AFTER_GRACE = 600.0
 #: Limits of a task that its trigger has to keep, as events call them.
 TIMEOUT, EXECUTION_TIMEOUT = "timeout", "execution_timeout"
 
@@ -71,8 +77,17 @@ def stop_if_user_acted(asked: Mapping[str, Any]) -> None:
     if asked["leave"]:
         return
     state = kill.state_of(asked["waits_for"], PATIENCE)
-    if state in kill.ENDED:
-        stop(asked, f"the task was ended by hand ({state}) while it was deferred")
+    if state in kill.ENDED and stop(asked, f"the task was ended by hand ({state}) while it was deferred"):
+        # who takes the trigger away doesn't wait for that; it ends with the process at the latest
+        threading.Thread(target=_see_end, args=[asked], name="train-see-end", daemon=True).start()
+
+
+def _see_end(asked: Mapping[str, Any]) -> None:
+    """Bring home what a stopped run leaves, and sweep it: nobody else may look at it for long."""
+    store = open_store(asked["store"])
+    grace = float(store.spec(asked["run_id"]).job["grace_seconds"])
+    with suppress(TrainError):
+        wait.wait(store, asked["run_id"], timeout=grace + AFTER_GRACE)
 
 
 def stop(asked: Mapping[str, Any], reason: str) -> bool:

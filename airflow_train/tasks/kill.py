@@ -20,7 +20,7 @@ from airflow_train.exceptions import (
     RunNotFound,
     WorkerLeft,
 )
-from airflow_train.lifecycle import cancel
+from airflow_train.lifecycle import cancel, wait
 from airflow_train.store.run_store import RunStore
 from airflow_train.tasks.identity import label_of, owner_of, task_of
 
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for Airflow's answer; a second or two must be left of the five.
 PATIENCE = 2.5
+#: Seconds to see the end of a run that was stopped; likewise.
+LAST_LOOK = 1.0
 
 #: What `state_of` says of a task of which Airflow knows no dag run, and of one that was cleared and has no state yet.
 GONE, CLEARED = "gone", "cleared"
@@ -127,6 +129,8 @@ def handle(
         return WorkerLeft(f"The task was told to end; run {run_id} goes on, as on_kill='leave' asks.", run_id)
     if stops_run(state, int(ti.try_number), int(ti.max_tries)):
         stopped = stop(store, run_id, context, "the task was killed")
+        if stopped:  # most end at once, and then nothing is left for others to do
+            wait.wait(store, run_id, timeout=LAST_LOOK)
         also = f"and so was run {run_id}" if stopped else f"but run {run_id} isn't this task's to stop"
         return RunCanceled(f"The task was told to end, {also}.", run_id)
     return WorkerLeft(

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_train.exceptions import TrainError
+from airflow_train.lifecycle import observe
+from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.tasks import compat, kill
 
@@ -59,10 +61,21 @@ def stop_orphans(store: RunStore, patience: float = PATIENCE) -> list[str]:
     return stopped
 
 
+def finish_stopped(store: RunStore) -> None:
+    """Look at runs that were asked to stop, or have ended and left something behind: nobody waits for them any more.
+
+    :raises StoreError: the store can't be listed.
+    """
+    for run_id in store.active():
+        if store.cancel_asked(run_id) or store.files.exists(layout.verdict(run_id)):
+            observe.look(store, run_id)
+
+
 def tend(store: RunStore) -> None:
-    """The same for whoever has other things to do: what can't be done now is done next time."""
+    """Both for whoever has other things to do: what can't be done now is done next time."""
     try:
         stop_orphans(store)
+        finish_stopped(store)
     except (TrainError, OSError) as error:
         log.debug("Runs without a task could not be looked for: %s", error)
 

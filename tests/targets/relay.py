@@ -23,7 +23,7 @@ class Relay:
         self.address = f"unix://{self._path}"
         self._open: set[socket.socket] = set()
         #: One for each stream of events; nothing passes when it is set.
-        self._streams: list[threading.Event] = []
+        self._streams: set[threading.Event] = set()
         self.mend()
 
     def mend(self) -> None:
@@ -41,6 +41,11 @@ class Relay:
         for one in list(self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def streams(self) -> int:
+        """How many listen to events now."""
+        return len(self._streams)
 
     def lose_events(self) -> None:
         """Pass nothing on to who listens to events now and don't say so, as networks do that forget a connection."""
@@ -65,11 +70,12 @@ class Relay:
 
         def lets(data: bytes) -> bool:
             if b"/events?" in data.partition(b"\r\n")[0]:
-                self._streams.append(lost)
+                self._streams.add(lost)
             return not lost.is_set()
 
         _join(near, far, lets)
         self._open -= {near, far}
+        self._streams.discard(lost)
 
 
 @contextlib.contextmanager

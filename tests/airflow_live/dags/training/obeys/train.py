@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from pathlib import Path
 
 from train_run import Run
 
 marks, manner = Path(os.environ["MARKS"]), os.environ["MANNER"]
-(marks / f"started-{os.getpid()}").touch()
+(marks / f"started-{uuid.uuid4()}").touch()
 print("manner:", manner, flush=True)
 if manner == "wait":
     while not (marks / "go").exists():
