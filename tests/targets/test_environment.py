@@ -27,6 +27,22 @@ def test_arguments_arrive_as_they_were_written(lab: Lab) -> None:
     assert shown(lab, arguments=odd)[0] == odd
 
 
+def test_variables_of_the_definition_arrive_as_they_were_written(lab: Lab) -> None:
+    variables = {
+        "EMPTY": "",
+        "SPACES": "  a b ",
+        "LETTERS": "ümläut 数据 🚀",
+        "LINES": "a\nb",
+        "SIGNS": "$HOME 'x' \"y\" \\ %d {z}",
+    }
+    run_id = lab.run(
+        f"import json; print(json.dumps({{one: os.environ[one] for one in {[*variables]!r}}}))",
+        environment_variables=variables,
+    ).record.run_id
+
+    assert json.loads(lab.lines(run_id)[0]) == variables
+
+
 @pytest.mark.deviates("docker", "a container has the variables of its image, not the submitter's")
 def test_variables_of_the_definition_and_of_the_submitter_arrive(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
