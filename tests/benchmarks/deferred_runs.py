@@ -52,13 +52,16 @@ def live_run(store: RunStore, run_id: str, target: Mapping[str, Any], claim: Map
 async def share(store: RunStore, names: list[str]) -> float:
     """Share of a core that watching these runs takes."""
 
-    async def wait(run_id: str) -> None:
+    async def wait(run_id: str, heard: asyncio.Event) -> None:
         with store_watch.watching(store.uri, run_id) as news:
             while True:
                 await news.get()
+                heard.set()
 
-    waiting = [asyncio.create_task(wait(name)) for name in names]
-    await asyncio.sleep(5)  # the first looks
+    first_looks = [asyncio.Event() for _ in names]
+    waiting = [asyncio.create_task(wait(*pair)) for pair in zip(names, first_looks, strict=True)]
+    await asyncio.gather(*(one.wait() for one in first_looks))
+    await asyncio.sleep(5)
     began, cpu = time.monotonic(), time.process_time()
     await asyncio.sleep(SECONDS)
     share = (time.process_time() - cpu) / (time.monotonic() - began)
