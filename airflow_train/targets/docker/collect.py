@@ -199,11 +199,11 @@ def _of_archive(stream: Stream) -> Iterator[_Arrival]:
 
 def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes | None:
     """Keep everything; returns the report, which is not to be stored before the rest."""
-    report = None
+    report, left = None, set()
     with arriving.at(store.files, layout.run(run_id)) as door:
         for name, size, pieces, first in arrivals:
-            base = name.rpartition("/")[2]
-            if base.startswith(protocol.TEMPORARY) or base in _INSIDE:
+            if _stays(name) or first in left:
+                left.add(name)
                 continue
             if name.endswith("/"):
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
@@ -217,6 +217,13 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes 
             else:
                 door.file(name, size, pieces)
     return report
+
+
+def _stays(name: str) -> bool:
+    """Is this of no use outside, or half written? Of the script's own files none is but the latter."""
+    if name.startswith(f"{protocol.FILES_FOLDER}/"):
+        return protocol.TEMPORARY in name
+    return protocol.TEMPORARY in name or name.rpartition("/")[2] in _INSIDE
 
 
 def sweep(run_id: str, engine: Engine, store: RunStore) -> None:
