@@ -14,7 +14,16 @@ LARGE = "open('outputs/large', 'wb').write(os.urandom(300 << 10))"
 
 @pytest.mark.parametrize("before", ["pass", LARGE], ids=["last words", "archive"])
 def test_no_name_of_an_output_is_special(lab: Lab, before: str) -> None:
-    names = ["launch.json", "heartbeat", "cancel.json", "sub/report.json", "a\nb", "back\\slash", " ", "é" * 120]
+    names = [
+        "launch.json",
+        "heartbeat",
+        "cancel.json",
+        "sub/report.json",
+        "a\nb",
+        "back\\slash",
+        " ",
+        "é" * 120,
+    ]
     view = lab.run(
         f"""
         os.makedirs("outputs/sub")

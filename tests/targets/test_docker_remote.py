@@ -13,7 +13,7 @@ import pytest
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable
+from airflow_train.targets.docker.errors import EngineUnreachable, NotAllowed, sentences
 from tests.targets import certificates, relay
 from tests.targets.lab import DOCKER, Lab, docker
 
@@ -111,6 +111,36 @@ def test_an_engine_of_another_authority_is_not_spoken_to(folder: Path, named: Pa
 
     assert len(str(caught.value).splitlines()) == 1
     assert Engine({**options, "tls_verify": False}).version()["ApiVersion"]
+
+
+@pytest.mark.only("docker")
+def test_certificates_that_are_not_good_end_a_run_as_nothing_that_a_retry_mends(
+    lab: Lab, folder: Path, named: Path, port: int
+) -> None:
+    options = {"host": f"tcp://127.0.0.1:{port}", **client_of(folder)}
+    lab.target = _on(**{**options, "tls_ca": str(named / "ca.pem")})
+    found = lab.run("pass").record.verdict or {}
+
+    assert found["reason"] == "could_not_start"
+    assert "tls_ca" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol", EngineUnreachable),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", NotAllowed),
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", NotAllowed),
+        ("[X509: KEY_VALUES_MISMATCH] key values mismatch", NotAllowed),
+        ("[Errno 13] Permission denied", NotAllowed),
+        ("[Errno 111] Connection refused", EngineUnreachable),
+    ],
+)
+def test_only_what_somebody_has_to_mend_is_not_waited_for(said: str, kind: type[EngineUnreachable]) -> None:
+    with pytest.raises(EngineUnreachable) as caught, sentences("trying", "tcp://there:2376"):
+        raise OSError(said)
+
+    assert type(caught.value) is kind
 
 
 def test_an_engine_that_wants_a_certificate_says_so(folder: Path, port: int) -> None:

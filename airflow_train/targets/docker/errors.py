@@ -22,8 +22,19 @@ _TELLING = re.compile(
 )
 
 
+#: TLS that fails by what either side is or holds; one that breaks off (EOF, reset) is an engine on its way down or up.
+_UNTRUSTED = re.compile(
+    r"certificate|WRONG_VERSION_NUMBER|UNSUPPORTED_PROTOCOL|unknown ca|\[(?:SSL|X509)[^\]]*(?:KEY|PEM|ALERT)",
+    re.IGNORECASE,
+)
+
+
 class EngineUnreachable(BackendAway):
     """The engine doesn't answer: what it runs is unknown."""
+
+
+class NotAllowed(EngineUnreachable):
+    """It answers, but not to us: certificates or rights are wrong, which somebody has to mend."""
 
 
 class TooOld(ConfigurationError):
@@ -56,7 +67,7 @@ def sentences(doing: str, where: str) -> Iterator[None]:
 
     :param doing: half a sentence: what was tried.
     :param where: address of the engine.
-    :raises EngineUnreachable, Gone, Taken, InfrastructureFailure: as they say.
+    :raises EngineUnreachable, NotAllowed, Gone, Taken, InfrastructureFailure: as they say.
     """
     try:
         import docker.errors
@@ -67,20 +78,27 @@ def sentences(doing: str, where: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise _of_answer(error, doing) from error
     except (docker.errors.DockerException, OSError) as error:  # requests raises kinds of OSError
+        if refused := _not_allowed(where, str(error)):
+            raise NotAllowed(refused) from error
         raise EngineUnreachable(unreachable(where, error)) from error
 
 
-def unreachable(where: str, error: object) -> str:
-    """No engine answers."""
-    text = str(error)
+def _not_allowed(where: str, text: str) -> str:
+    """Why it speaks to others, but not to us; empty when that isn't so."""
     if "Permission denied" in text or "PermissionError" in text:
         return f"this user may not speak to the Docker engine at {where}; add it to the group docker."
-    if "certificate" in text or "SSL" in text:
+    if _UNTRUSTED.search(text):
         return (
             f"the Docker engine at {where} and this machine don't trust each other's certificates "
             f"({_last_words(text)}); correct tls_ca, tls_cert and tls_key of the compute target, or tls_hostname where "
             "the engine is addressed by another name than its certificate bears."
         )
+    return ""
+
+
+def unreachable(where: str, error: object) -> str:
+    """No engine answers."""
+    text = str(error)
     mend = "start it, or name another by DOCKER_HOST or the option host of the compute target."
     if where.startswith("tcp://") and ("closed connection" in text or "HTTPS server" in text):
         mend = "if it wants certificates, give the compute target tls_ca, tls_cert and tls_key."

@@ -30,7 +30,14 @@ from airflow_train.targets.docker import (
     plan,
 )
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import EngineUnreachable, Gone, NoSuchFolder, Refusal, TooOld
+from airflow_train.targets.docker.errors import (
+    EngineUnreachable,
+    Gone,
+    NoSuchFolder,
+    NotAllowed,
+    Refusal,
+    TooOld,
+)
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -92,12 +99,12 @@ class DockerTarget:
         """
         try:
             self._submit(spec, store, secrets or {})
+        except (NotAllowed, NoSuchFolder, TooOld) as error:
+            self._refuse(spec.run_id, store, str(error), "could_not_start")
         except EngineUnreachable:
             raise
         except build.NotWanted:
             return
-        except (TooOld, NoSuchFolder) as error:
-            self._refuse(spec.run_id, store, str(error), "could_not_start")
         except Refusal as refusal:
             self._refuse(spec.run_id, store, str(refusal), refusal.reason)
         except InfrastructureFailure as error:
@@ -194,10 +201,9 @@ class DockerTarget:
             return Observation(supervisor=living, ranks=living, note="" if living else "it was never started")
         try:
             return self._look(record, store)
-        except EngineUnreachable:
-            return Observation(supervisor=None, ranks=None, patience=ENGINE_PATIENCE)
         except InfrastructureFailure as error:  # an engine that shuts down refuses what it did a moment ago
-            return Observation(supervisor=None, ranks=None, note=str(error), patience=ENGINE_PATIENCE)
+            note = "" if type(error) is EngineUnreachable else str(error).rstrip(".")
+            return Observation(supervisor=None, ranks=None, note=note, patience=ENGINE_PATIENCE)
 
     def _look(self, record: RunRecord, store: RunStore) -> Observation:
         run_id, name = record.run_id, plan.container_name(record.run_id)
