@@ -28,7 +28,7 @@ from pathlib import Path
 from airflow_train.environments import conda, failures, interpreters
 from airflow_train.environments.log import BuildLog, redacted
 from airflow_train.environments.once import once
-from airflow_train.environments.pip_settings import for_uv
+from airflow_train.environments.pip_settings import for_uv, no_index
 from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import InfrastructureFailure, UnsupportedByTarget
 from airflow_train.runtime import protocol
@@ -166,6 +166,7 @@ class Virtualenv:
                 python,
                 "--requirement",
                 str(file),
+                *(["--no-index"] if no_index() else []),
                 *(["--require-hashes"] if self.recipe.hashed else []),  # as pip has it without being told
             ]
             run(command, log, for_uv())

@@ -242,6 +242,20 @@ def test_of_several_indexes_the_newest_version_wins_as_with_pip(
     assert lab.lines(view.record.run_id, 0)[0].startswith("2.0 ")
 
 
+def test_a_machine_whose_pip_asks_no_index_asks_none(
+    lab: Lab, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text(f"[global]\nno-index = true\nfind-links =\n  {tmp_path}/nowhere\n  {index.folder}\n")
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+
+    assert lab.run(SHOW, **packages("probe")).status == "Completed"
+    reason, said = failed(lab, "six")
+    assert (reason, "six was not found in the provided package locations" in said) == ("build_failed", True), said
+
+
 @pytest.mark.parametrize("job", [{"user_managed": True}, {"interpreter_path": sys.executable}])
 def test_who_names_an_interpreter_or_manages_it_gets_nothing_built(
     lab: Lab, index: Index, place: Path, job: dict[str, Any]
