@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from airflow_train.environments.virtualenv import FACTS, remove
 from airflow_train.exceptions import StoreError
+
+#: What else lies in the folder is somebody's own.
+_KEY = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Shelved:
 
 def shelved(folder: Path) -> Iterator[Shelved]:
     """Everything in a folder of environments, by key."""
-    for key in sorted({*_names(folder / "locks"), *_names(folder / "builders")}):
+    names = {*_names(folder / "locks"), *_names(folder / "builders")}
+    for key in sorted(filter(_KEY.fullmatch, names)):
         path, builds = folder / key, list((folder / "builds").glob(f"{key}-*"))
         lock = folder / "locks" / key
         last = lock if lock.exists() else folder / "builders" / key

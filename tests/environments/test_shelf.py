@@ -79,3 +79,11 @@ def test_an_environment_whose_python_is_gone_is_built_anew(built: Virtualenv, tm
 
     assert built.find() == built.path
     assert not before.exists()
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(built: Virtualenv) -> None:
+    for name in ("locks/data", "builders/data", "data"):
+        (built.folder / name).parent.mkdir(exist_ok=True)
+        (built.folder / name).write_text("mine")
+
+    assert [one.key for one in shelf.shelved(built.folder)] == [built.key]
