@@ -19,7 +19,7 @@ from airflow_train.definitions.parameters import param
 from airflow_train.definitions.parts import Part
 from airflow_train.definitions.report import At
 from airflow_train.definitions.requirement_lines import PipLines, read_file
-from airflow_train.definitions.text_file import text_of_file
+from airflow_train.definitions.text_file import path_of, text_of_file
 from airflow_train.definitions.unused import Anything, Never
 from airflow_train.exceptions import DefinitionError
 
@@ -168,7 +168,7 @@ class Environment(Definition):
 
         :raises DefinitionError: a file can't be read, or holds what can't be honoured.
         """
-        return cls(name, python=PythonSection(pip_packages=read_file(Path(file_path))))
+        return cls(name, python=PythonSection(pip_packages=read_file(path_of("file_path", file_path))))
 
     @classmethod
     def from_conda_specification(cls, name: str, file_path: str | os.PathLike[str]) -> Environment:
@@ -176,7 +176,7 @@ class Environment(Definition):
 
         :raises DefinitionError: the file can't be read or has unknown keys.
         """
-        return cls(name, python=PythonSection(conda_dependencies=conda_file(Path(file_path))))
+        return cls(name, python=PythonSection(conda_dependencies=conda_file(path_of("file_path", file_path))))
 
     @classmethod
     def from_docker_image(
@@ -197,13 +197,13 @@ class Environment(Definition):
             )
         python = PythonSection(user_managed_dependencies=not (conda_specification or pip_requirements))
         if conda_specification:
-            python.conda_dependencies = conda_file(Path(conda_specification))
+            python.conda_dependencies = conda_file(path_of("conda_specification", conda_specification))
         if pip_requirements:
-            python.pip_packages = read_file(Path(pip_requirements))
+            python.pip_packages = read_file(path_of("pip_requirements", pip_requirements))
         return cls(
             name,
             python=python,
-            docker=DockerSection(base_image=image, base_image_registry=container_registry),
+            docker=DockerSection(base_image=image or "", base_image_registry=container_registry),
         )
 
     @classmethod
@@ -218,7 +218,7 @@ class Environment(Definition):
 
         :raises DefinitionError: a file can't be read.
         """
-        text = os.fspath(dockerfile)
+        text = dockerfile if isinstance(dockerfile, str) else os.fspath(path_of("dockerfile", dockerfile))
         if "\n" not in text and not text.lstrip().upper().startswith("FROM "):
             text = text_of_file(Path(text), "a Dockerfile, or its text")
         environment = cls.from_docker_image(name, "scratch", None, conda_specification, pip_requirements)
@@ -231,8 +231,10 @@ class Environment(Definition):
 
         :raises DefinitionError: the name or the context isn't one.
         """
+        given: Any = docker_build_context
+        given = given or ""  # which is refused, as None would ask for nothing
         python = PythonSection(user_managed_dependencies=True)
-        return cls(name, python=python, docker=DockerSection(build_context=docker_build_context))
+        return cls(name, python=python, docker=DockerSection(build_context=given))
 
 
 class EnvironmentPart(Part):

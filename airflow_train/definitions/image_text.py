@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_train.definitions.kinds import Text
 from airflow_train.definitions.report import At
+from airflow_train.definitions.requirement_lines import KEY_IN_QUERY
 
 _DOMAIN = r"([A-Za-z0-9.\-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?/"
 #: https://github.com/distribution/reference, without its rules for separators: the engine knows those
@@ -18,7 +19,7 @@ _LOGIN = re.compile(r"https?://[^/\s$]*@|://[^/\s@$]*:[^/\s$]*@")
 
 def login_in(dockerfile: str) -> int | None:
     """The first line of a Dockerfile, from 1, that holds the login of an address."""
-    found = _LOGIN.search(dockerfile)
+    found = _LOGIN.search(dockerfile) or KEY_IN_QUERY.search(dockerfile)
     return None if found is None else dockerfile.count("\n", 0, found.start()) + 1
 
 

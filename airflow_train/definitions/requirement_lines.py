@@ -42,6 +42,11 @@ _DIGEST = re.compile(r"(sha256|sha384|sha512):[0-9a-fA-F]{64,128}")
 _CREDENTIALS = re.compile(r"https?://[^/\s]*@|://[^/\s@]*:[^/\s]*@")
 #: https://docs.anaconda.com/anaconda-org/user-guide/work-with-tokens/
 _TOKEN = re.compile(r"://[^/\s]+/t/[^/\s]+")
+#: A key at the end of an address, as signed ones have it: what leads to it, and itself.
+KEY_IN_QUERY = re.compile(
+    r"(://[^\s?]*\?(?:[^\s&]*&)*?[^\s=&]*(?:token|sig|signature|secret|password|key|credential)=)([^\s&$'\"]+)",
+    re.IGNORECASE,
+)
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _ADDRESS = re.compile(r"(?:(?:git|hg|svn|bzr)\+)?[a-z]+://\S+")
 _FILE = re.compile(r"file:|[./~]|[A-Za-z]:[\\/]|[^\s@]*\.(whl|zip|tar\.gz)$")
@@ -73,7 +78,7 @@ class Wrong(NamedTuple):
 
 def problem(line: str) -> Wrong | None:
     """What is wrong with a line; None where it means the same everywhere."""
-    if _CREDENTIALS.search(line):
+    if _CREDENTIALS.search(line) or KEY_IN_QUERY.search(line):
         mend = "let whoever builds find it in its own configuration of pip or uv"
         return Wrong(HIDDEN, "holds the login of an address, which definitions never do", mend)
     if _VARIABLE.search(line):
@@ -99,7 +104,7 @@ def problem(line: str) -> Wrong | None:
 
 def conda_problem(text: str) -> Wrong | None:
     """What is wrong with a package or channel of conda's; None where it means the same everywhere."""
-    if _CREDENTIALS.search(text) or _TOKEN.search(text):
+    if _CREDENTIALS.search(text) or KEY_IN_QUERY.search(text) or _TOKEN.search(text):
         mend = "let whoever builds find it in its own configuration of conda"
         return Wrong(HIDDEN, "holds the login of an address, which definitions never do", mend)
     if text.strip().startswith("-") or not text.isprintable():

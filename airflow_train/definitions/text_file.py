@@ -12,6 +12,18 @@ from airflow_train.exceptions import DefinitionError
 MAX_BYTES = 1_000_000
 
 
+def path_of(name: str, value: object) -> Path:
+    """A file that `Environment` is given as the parameter of that name.
+
+    :raises DefinitionError: it is no path.
+    """
+    from airflow_train.definitions.values import shown
+
+    if not isinstance(value, (str, os.PathLike)):
+        raise DefinitionError(f"Environment: {name} is {shown(value)} but must be a path; write it as text.")
+    return Path(value)
+
+
 def text_of_file(path: Path, what: str) -> str:
     """The text of a file that somebody names, without waiting for anything and without reading more than enough.
 

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+from airflow_train.definitions.requirement_lines import KEY_IN_QUERY
 from airflow_train.exceptions import StoreError
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
@@ -23,8 +24,8 @@ _DECORATION = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|^.*\r(?=.)")
 
 
 def redacted(text: str) -> str:
-    """Without the login of any address."""
-    return _LOGIN.sub("***", text)
+    """Without the login and the key of any address."""
+    return KEY_IN_QUERY.sub(r"\1***", _LOGIN.sub("***", text))
 
 
 class BuildLog:

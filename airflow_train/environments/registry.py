@@ -43,12 +43,12 @@ def register(files: Files, environment: Environment) -> Environment:
         number += 1
 
 
-def find(files: Files, named: str) -> Environment:
+def find(files: Files, named: object) -> Environment:
     """The environment of `NAME` (its newest version) or `NAME:VERSION`.
 
     :raises DefinitionError: there is none, or this is no name.
     """
-    if not EnvironmentPart.NAMED.fits(named):
+    if not isinstance(named, str) or not EnvironmentPart.NAMED.fits(named):
         raise DefinitionError(f"{named!r} names no environment; write NAME or NAME:VERSION.")
     name, _, version = named.partition(":")
     taken = versions(files, name)

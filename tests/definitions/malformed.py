@@ -268,6 +268,11 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         4,
         ("Mine", "name of an image"),
     ),
+    "a package with the key of its address": (
+        'pip_packages: ["a @ https://r.example/a.whl?v=1&sig=hunter2"]',
+        4,
+        ("pip_packages[0] (not shown)", "login of an address"),
+    ),
     "a Dockerfile with the login of an index": (
         'environment_definition: {name: e, docker: {base_dockerfile: "FROM a\\nRUN get https://me:hunter2@r.example/b"}}',
         4,

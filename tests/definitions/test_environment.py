@@ -111,3 +111,19 @@ def test_a_folder_that_holds_no_environment_is_one_sentence(
     with pytest.raises(DefinitionError, match=said) as caught:
         Environment.load_from_directory(tmp_path)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"a", ["a"], ""])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Environment.from_pip_requirements,
+        Environment.from_conda_specification,
+        Environment.from_dockerfile,
+        Environment.from_docker_image,
+        Environment.from_docker_build_context,
+    ],
+)
+def test_what_an_environment_is_made_of_must_be_given(make: Any, wrong: Any) -> None:
+    with pytest.raises(DefinitionError, match="but must be"):
+        make("e", wrong)

@@ -42,10 +42,12 @@ def test_logins_colours_and_what_a_progress_bar_showed_before_stay_out(tmp_path:
     files = Files.open(str(tmp_path))
     with log.BuildLog(files, "r") as said:
         said.say("error: https://ann:s3cr3t@packages.example/six and https://t0ken@x.example/ fail")
+        said.say("at https://a.example/b.whl?v=1&X-Sig=s3cr3t&sha=2 and https://a.example/b?token=s3cr3t'")
         said.say("at 'https://ann:p@ss'w\"rd@packages.example/a@1'")
         said.say(" 10%\r 50%\r\x1b[32m100%\x1b[0m\r")
     assert shown(files) == [
         "error: https://***@packages.example/six and https://***@x.example/ fail",
+        "at https://a.example/b.whl?v=1&X-Sig=***&sha=2 and https://a.example/b?token=***'",
         "at 'https://***@packages.example/a@1'",
         "100%",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_many_who_register_the_same_at_once_make_one_version(files: Files) -> No
         made = list(pool.map(lambda _: registry.register(files, environment("a")).version, range(16)))
     assert set(made) == {"1"}
     assert registry.versions(files, "e") == [1]
+
+
+@pytest.mark.parametrize("name", [None, 5, "", "a b", "../a", "e:0", "e:latest"])
+def test_what_names_no_environment_is_one_sentence(files: Files, name: Any) -> None:
+    with pytest.raises(DefinitionError, match="names no environment; write NAME or NAME:VERSION"):
+        registry.find(files, name)
 
 
 def test_a_password_is_kept_as_a_reference(files: Files) -> None:

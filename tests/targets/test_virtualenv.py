@@ -253,7 +253,10 @@ def test_a_machine_whose_pip_asks_no_index_asks_none(
 
     assert lab.run(SHOW, **packages("probe")).status == "Completed"
     reason, said = failed(lab, "six")
-    assert (reason, "six was not found in the provided package locations" in said) == ("build_failed", True), said
+    assert (reason, "six was not found in the provided package locations" in said) == (
+        "build_failed",
+        True,
+    ), said
 
 
 @pytest.mark.parametrize("job", [{"user_managed": True}, {"interpreter_path": sys.executable}])
