@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from airflow_train import targets
-from airflow_train.lifecycle import cancel, observe
+from airflow_train.lifecycle import observe
 from airflow_train.targets.docker import engine as calls
 from airflow_train.targets.docker import observe as watching
 from airflow_train.targets.docker import plan
 from tests.targets.lab import DOCKER, IMAGE, Lab, docker, until
 from tests.targets.private_engine import PrivateEngine
 from tests.targets.relay import Relay
+from tests.targets.strikes import Strike
 
 pytestmark = [
     pytest.mark.docker,
@@ -86,11 +87,37 @@ def test_cancelled_between_claim_and_start_the_script_never_begins(lab: Lab) -> 
     target._engine.start = lambda name: None  # its submitter is killed here
     lab.store.create(spec)
     target.submit(spec, lab.store)
-    cancel.cancel(lab.store, spec.run_id)
+    lab.store.ask_cancel(spec.run_id, "a test", "enough")
 
     assert lab.wait(spec.run_id).status == "Canceled"
     assert lab.marks(spec.run_id) == []
     assert lab.nothing_left(spec.run_id)
+
+
+def test_a_submitter_that_was_taken_for_dead_keeps_the_container_it_has_started(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an image whose interpreter is `python`, for which a container is made anew."""
+    rename = "import os; os.rename('/usr/bin/python3', '/usr/bin/python')"
+    docker("run", "--name", "only-python", IMAGE, "python3", "-c", rename)
+    try:
+        docker("commit", "only-python", "airflow-train-test/only-python")
+    finally:
+        docker("rm", "only-python")
+    spec = lab.spec(WAITS, environment={"image": "airflow-train-test/only-python"})
+    lab.store.create(spec)
+    target: Any = targets.get(spec.target)
+    target._engine.create(target.plan(spec, lab.store))  # so far the slow one has come
+    monkeypatch.setattr("airflow_train.targets.docker.target._POLITE", 0.0)
+    slow = Strike("stat", "before", lambda: targets.get(spec.target).submit(spec, lab.store))
+    monkeypatch.setattr(calls.Engine, "stat", slow)
+    target.submit(spec, lab.store)
+    lab.marked(spec.run_id, "ready")
+    go(lab, spec.run_id)
+
+    assert slow.struck
+    assert lab.wait(spec.run_id).status == "Completed"
+    assert lab.marks(spec.run_id) == ["start 0", "ready"]
 
 
 def test_a_run_that_is_given_up_before_its_start_leaves_nothing(lab: Lab) -> None:

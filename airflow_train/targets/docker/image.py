@@ -105,6 +105,14 @@ def _python(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> 
     )
 
 
+def make_again(engine: Engine, made: plan.DockerPlan) -> None:
+    """Another container of that name, for another interpreter, unless another submitter has made just that."""
+    there = engine.inspect(made.container)
+    if there is None or there["Config"]["Entrypoint"][0] != made.python:
+        engine.remove(made.container)
+        engine.create(made)
+
+
 def owner(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any]) -> tuple[int, int]:
     """Numbers of the user and group that the container runs as.
 

@@ -143,9 +143,10 @@ class DockerTarget:
         python = image.python(self._engine, made, found)
         if python != made.python:
             made = self.plan(spec, store, python)
-            self._engine.remove(made.container)
-            self._engine.create(made)
+            image.make_again(self._engine, made)
         owner = image.owner(self._engine, made, found)
+        if not created and store.files.exists(layout.claim(run_id)):
+            return  # it was slow
         self._engine.put(
             made.container, plan.ROOT, iter(archive.Archive(spec, made, store, owner, variables))
         )
