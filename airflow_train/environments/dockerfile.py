@@ -23,6 +23,7 @@ REQUIREMENTS, PIP = "requirements.txt", "pip.pyz"
 _MARK = f"LABEL {LABEL}={BUILDING}"
 _FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _ARG = re.compile(r"\s*ARG\s+(\w+)=(\S+)\s*$", re.IGNORECASE)
+_COPY = re.compile(r"\s*COPY\s+(?:--\S+\s+)*?--from=(\S+)\s", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 #: https://docs.docker.com/reference/dockerfile/: options, and text in the place of a file.
 _BUILDKIT = re.compile(
@@ -150,7 +151,7 @@ def buildkit_only(text: str) -> str | None:
 
 
 def bases(text: str) -> list[str]:
-    """Images that a Dockerfile builds on, as far as it says their names itself."""
+    """Images that a Dockerfile builds on or copies from, as far as it says their names itself."""
     arguments: dict[str, str] = {}
     stages: set[str] = set()
     found: list[str] = []
@@ -158,10 +159,12 @@ def bases(text: str) -> list[str]:
         line = _joined(instruction, text)
         if not stages and not found and (argument := _ARG.match(line)):
             arguments[argument[1]] = _filled(argument[2].strip("\"'"), arguments)
-        if stage := _FROM.match(line):
-            name = _filled(stage[1], arguments)
-            if name.lower() not in stages and name != "scratch" and "$" not in name and name not in found:
-                found.append(name)
+        stage, copy = _FROM.match(line), _COPY.match(line)
+        name = _filled(stage[1], arguments) if stage else copy[1] if copy else "scratch"
+        own = name == "scratch" or name.lower() in stages or (copy and name.isdecimal())
+        if not own and "$" not in name and name not in found:
+            found.append(name)
+        if stage:
             stages.add((stage[2] or "").lower())
     return found
 

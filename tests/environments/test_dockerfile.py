@@ -43,6 +43,11 @@ def test_conda_gets_the_wanted_python_and_the_channels_in_their_order() -> None:
     [
         ("FROM python:3.12\nRUN true", ["python:3.12"], 1),
         ("FROM a AS one\nFROM b\nCOPY --from=one / /\nFROM one", ["a", "b"], 3),
+        (
+            "FROM a AS one\nFROM b\nCOPY --from=0 / /\nCOPY --chown=x --from=r.example/c:1 / /",
+            ["a", "b", "r.example/c:1"],
+            2,
+        ),
         ("ARG TAG=3.12\nARG BASE=python:${TAG}\nFROM $BASE\nARG BASE=x", ["python:3.12"], 1),
         ("ARG BASE\nFROM ${BASE}\nFROM ${BASE:-c}", ["c"], 2),
         ("from --platform=linux/amd64 a as One\nFROM one", ["a"], 2),
