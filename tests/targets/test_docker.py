@@ -250,6 +250,13 @@ def test_an_image_for_other_processors_is_told_so(lab: Lab, tmp_path: Path) -> N
     assert "airflow-train-test/arm is made for arm64 but the Docker engine" in found["message"]
 
 
+@pytest.mark.parametrize("more", [{}, {"pip_packages": ["six"]}])
+def test_an_image_for_another_platform_than_the_wanted_one_is_told(lab: Lab, more: dict[str, Any]) -> None:
+    found = verdict(lab, "pass", environment={"image": IMAGE, "platform": "linux/s390x", **more})
+
+    assert f"the image {IMAGE} for linux/s390x isn't on the Docker engine" in found["message"]
+
+
 def test_a_name_that_a_stranger_has_taken_is_told_with_the_mend(lab: Lab) -> None:
     spec = lab.spec("mark('ran')")
     name = plan.container_name(spec.run_id)

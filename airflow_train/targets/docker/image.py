@@ -17,6 +17,9 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Engine and image → its interpreter, as images never change.
 _pythons: dict[tuple[str, str], str] = {}
 
+#: Other names of processors.
+_SAME = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
+
 #: What registries and engines say of a login that isn't good enough.
 _LOGIN = re.compile(r"denied|unauthorized|authentication|no basic auth|incorrect username", re.IGNORECASE)
 #: What the public registry says, which doesn't tell one from the other.
@@ -41,12 +44,17 @@ def fetched(
     :raises Refusal: it can't be had, or is made for other processors.
     """
     found = engine.find_image(name)
-    if found is None:
+    if found is None or not _fits(found, platform):
         say(f"pulling {name}")
         _pull(engine, name, platform, logins)
         found = engine.find_image(name)
         if found is None:
             raise Refusal(f"the image {name} was removed as soon as it was pulled", "infrastructure")
+    if not _fits(found, platform):
+        raise Refusal(
+            f"the image {name} is made for {found['Architecture']}, but the platform {platform} is asked for; use an "
+            "image for it, or leave the platform out"
+        )
     arch = engine.architecture
     if platform is None and arch and found.get("Architecture") not in (arch, None, ""):
         raise Refusal(
@@ -54,6 +62,12 @@ def fetched(
             f"{arch}; use an image for {arch}, or name the platform to emulate it"
         )
     return found
+
+
+def _fits(image: Mapping[str, Any], platform: str | None) -> bool:
+    """Whether an image is made for the processors of a platform, as far as both are known."""
+    made, wanted = image.get("Architecture"), (platform or "").split("/")[1:2]
+    return not made or not wanted or made == _SAME.get(wanted[0], wanted[0])
 
 
 def _pull(engine: Engine, name: str, platform: str | None, logins: tuple[login.Login, ...]) -> None:
@@ -67,7 +81,8 @@ def _pull(engine: Engine, name: str, platform: str | None, logins: tuple[login.L
         raise
     except InfrastructureFailure as error:
         said = str(error).rstrip(".")
-        begin = f"the image {name} isn't on the Docker engine at {engine.where} and can't be pulled"
+        whole = f"{name} for {platform}" if platform else name
+        begin = f"the image {whole} isn't on the Docker engine at {engine.where} and can't be pulled"
         if "no space left" in said:
             raise
         if not source and _EITHER in said:
