@@ -276,6 +276,10 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.EISDIR: _FOLDER,
     errno.EOPNOTSUPP: _LINKS,
     errno.EMLINK: _LINKS,
+    errno.ELOOP: (
+        "a link stands on its way, and below the folder of a run none is followed",
+        "remove the link",
+    ),
     errno.ENAMETOOLONG: ("the name is too long for its filesystem", "use a shorter one"),
 }
 

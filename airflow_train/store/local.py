@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from airflow_train.exceptions import StoreError
+from airflow_train.store import guarded
 
 #: Prefix of temporary files; no record's name starts like this.
 TEMPORARY = ".airflow-train-tmp-"
@@ -45,21 +46,23 @@ class LocalBackend:
         target = self.path(name)
         if os.path.lexists(target):
             return False
-        if not data:  # nothing can be half written
+        if not data and not guarded.is_guarded(name):  # nothing can be half written
             return _touch(target)
-        return _publish(target, lambda descriptor: _write_all(descriptor, data), exclusive=True)
+        return _publish(target, partial(_checked_write, name, data), exclusive=True)
 
     def write(self, name: str, data: bytes) -> None:
-        _publish(self.path(name), lambda descriptor: _write_all(descriptor, data), exclusive=False)
+        _publish(self.path(name), partial(_checked_write, name, data), exclusive=False)
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
-        with open(self.path(name), "rb", buffering=0) as stream:
+        with open(guarded.opened(self.path(name), name), "rb", buffering=0) as stream:
             if offset:
                 stream.seek(offset)
             return stream.read(-1 if length is None else length)
 
     def names(self, folder: str) -> list[str]:
         try:
+            if guarded.is_guarded(folder):
+                os.close(guarded.opened(self.path(folder), folder))
             found = os.listdir(self.path(folder))
         except FileNotFoundError:
             return []
@@ -67,6 +70,8 @@ class LocalBackend:
 
     def walk(self, folder: str) -> Iterator[tuple[str, int, float]]:
         try:
+            if guarded.is_guarded(folder):
+                os.close(guarded.opened(self.path(folder), folder))
             entries = sorted(os.scandir(self.path(folder)), key=lambda entry: entry.name)
         except FileNotFoundError:
             return
@@ -113,8 +118,7 @@ class LocalBackend:
         return not os.path.lexists(target) and _publish(target, partial(_pour, pieces), exclusive=True)
 
     def copy_out(self, name: str, target: Path) -> None:
-        source = Path(self.path(name))
-        _publish(str(target), partial(copy, source), exclusive=False)
+        _publish(str(target), lambda to: copy(guarded.opened(self.path(name), name), to), exclusive=False)
 
 
 def replace_file(target: Path, fill: Callable[[int], None]) -> None:
@@ -183,6 +187,11 @@ def _link(temporary: str, target: str) -> bool:
     return True
 
 
+def _checked_write(name: str, data: bytes, descriptor: int) -> None:
+    guarded.check(descriptor, name)
+    _write_all(descriptor, data)
+
+
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
@@ -206,8 +215,8 @@ def _write_together(descriptor: int, pieces: list[bytes], size: int) -> None:
         _write_all(descriptor, b"".join(pieces)[written:])
 
 
-def copy(source: Path, descriptor: int, digest: str | None = None) -> None:
-    """Copies a file into an open one and checks its SHA-256."""
+def copy(source: Path | int, descriptor: int, digest: str | None = None) -> None:
+    """Copies a file, or an open one, which is closed then, into an open one and checks its SHA-256."""
     with open(source, "rb") as reader, open(descriptor, "wb", closefd=False) as writer:
         if digest is None:
             shutil.copyfileobj(reader, writer, _CHUNK)

@@ -220,3 +220,32 @@ def test_a_file_in_place_of_the_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("")
     with pytest.raises(StoreError, match="a file stands where a folder is needed"):
         Files.open(tmp_path / "store").create("a/b", b"1")
+
+
+@pytest.mark.parametrize("name", ["runs/a/link", "runs/a/folder/file"])
+def test_below_the_folder_of_a_run_links_lead_nowhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_text("of the machine")
+    (tmp_path / "store" / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "store" / "runs" / "a" / "link").symlink_to(tmp_path / "outside" / "file")
+    (tmp_path / "store" / "runs" / "a" / "folder").symlink_to(tmp_path / "outside")
+    files = Files.open(tmp_path / "store")
+
+    assert files.read_or_none(name) is None
+    assert list(files.walk("runs/a/folder")) == files.list("runs/a/folder") == []
+    for content in (b"", b"more"):
+        with pytest.raises(StoreError, match=r"a link stands on its way.*remove the link"):
+            files.create("runs/a/folder/new", content)
+    assert os.listdir(tmp_path / "outside") == ["file"]
+
+
+def test_a_store_and_its_runs_may_be_reached_by_links(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "runs").mkdir(parents=True)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "runs").symlink_to(tmp_path / "disk" / "runs")
+    (tmp_path / "linked").symlink_to(tmp_path / "store")
+    files = Files.open(tmp_path / "linked")
+
+    assert files.create("runs/a/files/x", b"1")
+    assert files.read("runs/a/files/x") == b"1"
+    assert files.list("runs/a/files") == ["x"]

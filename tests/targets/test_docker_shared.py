@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from airflow_train.exceptions import StoreError
 from airflow_train.lifecycle import cancel
+from airflow_train.store import artifacts, layout
 from airflow_train.targets.docker import logs, plan
 from tests.targets.lab import DOCKER, Lab, docker, until
 
@@ -108,3 +110,38 @@ def test_a_path_that_is_not_the_store_is_told_so(lab: Lab, tmp_path: Path) -> No
     assert f"no folder {tmp_path}/elsewhere/runs/" in found["message"]
     assert "shared_store" in found["message"]
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_links_that_a_script_leaves_in_the_store_lead_nowhere(
+    lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")  # the container doesn't see it
+    (outside / "key").write_text("2026-11-21T00:00:00.000Z of the machine\n")
+    run_id = lab.start(
+        f"""
+        run, outside = "/airflow-train/run/", {str(outside)!r}
+        os.rename(run + "events", run + "kept")
+        os.symlink(outside, run + "events")
+        os.symlink(outside, run + "files/more")
+        os.symlink(outside + "/key", run + "files/user_logs/std_log_process_1.txt")
+        os.mkfifo(run + "files/user_logs/std_log_process_2.txt")
+        mark("ready")
+        signal.pause()
+        """
+    )
+    lab.marked(run_id, "ready")
+    files = lab.store.files
+
+    assert lab.lines(run_id) == []
+    assert not [name for name, _ in artifacts.names(files, run_id) if "more" in name or "_1" in name]
+    assert files.list(f"{layout.files(run_id)}/more") == []
+    for name in ("more/key", "user_logs/std_log_process_1.txt"):
+        with pytest.raises(FileNotFoundError):
+            files.copy_out(f"{layout.files(run_id)}/{name}", outside / "copy")
+    with pytest.raises(StoreError, match="a link stands on its way"):
+        lab.store.add_event(run_id, "run", "something", "test")
+
+    cancel.cancel(lab.store, run_id)
+    assert lab.wait(run_id).status == "Canceled"
+    assert lab.nothing_left(run_id)
+    assert os.listdir(outside) == ["key"]
