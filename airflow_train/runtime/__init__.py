@@ -2,7 +2,8 @@
 
 It travels as one zipapp (`targets/bundle.py`). Two kinds of process:
 
-    node.py     the supervisor: claims the run, stages, starts the ranks, obeys cancel and time limit, collects, reports
+    node.py     the supervisor: stages, starts the ranks, obeys cancel and time limit, collects, reports
+                supervisor.py begins one that nobody else has begun, or finishes what a killed one left
                 forked.py starts the ranks itself, mpirun.py has them started by mpirun
                 memory.py holds its memory limit, by cgroups.py
     rank.py     the wrapper of one script process: output, exit record, and nothing that outlives it

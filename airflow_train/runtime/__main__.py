@@ -26,9 +26,13 @@ def main() -> int:
         from airflow_train.runtime import mpi_rank
 
         return mpi_rank.main(sys.argv[2])
-    from airflow_train.runtime import node
+    from airflow_train.runtime import supervisor
 
-    commands = {"node": node.main, "container": node.in_container, "collect": node.collect_again}
+    commands = {
+        "node": supervisor.main,
+        "container": supervisor.in_container,
+        "collect": supervisor.collect_again,
+    }
     return commands[sys.argv[1]](sys.argv[2])
 
 

@@ -52,7 +52,7 @@ def test_no_rank_waits_for_imports_that_its_supervisor_needs_later_if_at_all(tmp
     (tmp_path / "runtime.pyz").write_bytes(archive)
     late = {"shutil", "socket", "subprocess", "tempfile", "traceback", "typing"}
     ask = (
-        "import sys; sys.path.insert(0, 'runtime.pyz'); import airflow_train.runtime.node; "
+        "import sys; sys.path.insert(0, 'runtime.pyz'); import airflow_train.runtime.supervisor; "
         f"print(*{late} & sys.modules.keys())"
     )
 

@@ -16,7 +16,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.lifecycle import cancel
-from airflow_train.runtime import node, output, ports, processes, protocol, records, staging, starting
+from airflow_train.runtime import output, ports, processes, protocol, records, staging, starting, supervisor
 from tests.targets.lab import Lab, until
 
 # ---------------------------------------------------------------------- Python 3.8
@@ -115,7 +115,7 @@ def test_a_node_starts_once_however_often_it_is_asked(lab: Lab) -> None:
     lab.submit(spec)
     lab.wait(spec.run_id)
 
-    assert node.main(str(lab.path(spec.run_id, "node_0", "launch.json"))) == 0
+    assert supervisor.main(str(lab.path(spec.run_id, "node_0", "launch.json"))) == 0
     assert lab.marks(spec.run_id) == ["start 0"]
 
 
