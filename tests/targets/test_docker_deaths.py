@@ -17,6 +17,7 @@ import pytest
 from airflow_train.lifecycle import observe
 from airflow_train.lifecycle.follow import Follower
 from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import parcel
 from airflow_train.store import layout
 from airflow_train.targets.docker import observe as watching
 from airflow_train.targets.docker import plan
@@ -86,7 +87,10 @@ def test_a_submitter_that_is_killed_leaves_a_run_that_the_next_one_finishes(
 def test_a_judge_that_is_killed_leaves_a_run_that_the_next_one_judges(
     lab: Lab, call: str, moment: str
 ) -> None:
-    run_id = lab.start("for n in range(200): open(f'outputs/{n}', 'w').write(str(n))")
+    large = (
+        f"open('outputs/large', 'wb').write(bytes({parcel.MOST}))"  # no container says that as its last words
+    )
+    run_id = lab.start(f"for n in range(200): open(f'outputs/{{n}}', 'w').write(str(n))\n{large}")
     docker("wait", plan.container_name(run_id))
 
     assert strikes.worker("look", lab.store.uri, run_id, call, moment) == -signal.SIGKILL

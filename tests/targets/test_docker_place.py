@@ -162,6 +162,10 @@ def test_a_connection_that_cannot_be_asked_for_again_is_as_it_was(
         ),
         ({"host": "unix:///a", "context": "b"}, {}, "both host and context; leave one of them out"),
         ({"host": "/var/run/docker.sock"}, {}, "is no address of a Docker engine; write unix:///"),
+        *(
+            ({"host": host}, {}, f"{host!r} is no address of a Docker engine; write unix:///")
+            for host in ("tcp://", "unix://", "tcp://a:99999", "tcp://a:port", "tcp://[a")
+        ),
         ({"host": "ssh://me@there"}, {}, "by ssh, which this version can't; forward its socket"),
         ({"host": "tcp://a:1", "tls_ca": "/nowhere"}, {}, "tls_ca is /nowhere, but there is no such file"),
         ({"connection": "c"}, {"kind": "http"}, "is of type 'http' but must be docker"),

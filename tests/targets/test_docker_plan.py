@@ -14,6 +14,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.definitions.job import Job
+from airflow_train.exceptions import ConfigurationError
 from airflow_train.runs.spec import RunSpec
 from airflow_train.store.run_store import RunStore, open_store
 from airflow_train.targets.docker import arguments, build, plan
@@ -251,6 +252,50 @@ def test_volumes_that_must_not_be_shared_are_refused_where_some_would_be(store: 
     for options in ({"volumes": ["/a:/b"]}, {"shared_store": True}, {"arguments": ["--mount", "target=/x"]}):
         [found] = problems(store, options, environment=apart)
         assert "shared_volumes is false, but compute target 'd'" in found
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"image": 12}, "option image of compute target 'd' is 12 but must be the name of an image"),
+        ({"image": "Foo Bar"}, "is 'Foo Bar' but must be the name of an image"),
+        ({"arguments": 5}, "option arguments of compute target 'd' is 5 but must be a list of texts"),
+        ({"arguments": "--rm"}, "is '--rm' but must be a list of texts; write arguments: ["),
+        ({"volumes": [7]}, "is [7] but must be a list of texts"),
+        ({"cap_add": {"a": "b"}}, "must be a list of texts"),
+        (
+            {"read_only": "maybe"},
+            "option read_only of compute target 'd' is 'maybe' but must be true or false",
+        ),
+        ({"tls_verify": "maybe"}, "must be true or false"),
+        ({"user": [1]}, "must be a user as docker run takes it"),
+        ({"network": ["a"]}, "option network of compute target 'd' is ['a'] but must be text"),
+        ({"interpreter_path": 5}, "must be text"),
+        ({"host": {}}, "must be text"),
+        (
+            {"imag": "x"},
+            "has the option 'imag', which targets of type docker don't know; they know arguments,",
+        ),
+    ],
+)
+def test_options_that_hold_something_else_are_refused_before_anything_is_asked(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        target(**options)
+
+    assert said in str(caught.value)
+
+
+def test_what_a_template_says_is_known_when_it_is_rendered() -> None:
+    assert target(image="{{ params.image }}", read_only="{{ params.closed }}")
+
+
+def test_all_mistakes_of_options_are_said_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        target(imag="x", user=[1], network=[7])
+
+    assert str(caught.value).count(" compute target 'd'") == 3
 
 
 def test_without_any_image_the_mend_is_named(store: RunStore) -> None:

@@ -1,4 +1,4 @@
-"""Options of the docker target, and what of a job it can't honour."""
+"""What of a job the docker target can't honour."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from airflow_train.environments import dockerfile
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import arguments, build, plan
-from airflow_train.targets.docker.place import CONNECTION
 
 #: option of the target → the argument of `docker run` that it stands for, once or for each of a list
 _AS_ARGUMENT = {
@@ -20,7 +19,6 @@ _AS_ARGUMENT = {
     "user": "--user",
     "volumes": "--volume",
 }
-OPTIONS = (*CONNECTION, "arguments", "image", "interpreter_path", "shared_store", *_AS_ARGUMENT)
 
 #: part of a job → what people call it; each is refused as long as this target can't honour it
 _NOT_HERE = {"inputs": "inputs"}
@@ -113,8 +111,8 @@ def wanted(job: Mapping[str, Any], options: Mapping[str, Any]) -> arguments.Want
     said: list[str] = []
     for option, flag in _AS_ARGUMENT.items():
         value = options.get(option)
-        if isinstance(value, bool):
-            said.append(f"{flag}={'true' if value else 'false'}")
+        if option == "read_only" and value is not None:
+            said.append(f"{flag}={str(value).lower()}")  # a template gives it as text
         elif value is not None:
             said += [f"{flag}={one}" for one in (value if isinstance(value, list) else [value])]
     said += [str(one) for one in options.get("arguments") or []]

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow_train.exceptions import ConfigurationError, TrainError
 from airflow_train.targets import connections
@@ -119,7 +120,7 @@ def _place(host: str, tls: Tls | None, name: str, login: Login | None) -> Place:
             "(ssh -L /tmp/docker.sock:/var/run/docker.sock …) and name unix:///tmp/docker.sock, or let it listen on "
             "tcp:// with certificates."
         )
-    if not host.startswith(_SCHEMES):
+    if not _is_address(host):
         raise ConfigurationError(
             f"{host!r} is no address of a Docker engine; write unix:///path/to/docker.sock or tcp://host:2376."
         )
@@ -128,6 +129,16 @@ def _place(host: str, tls: Tls | None, name: str, login: Login | None) -> Place:
     if tls is not None and host.startswith("tcp://"):
         host = host.replace("tcp://", "https://", 1)
     return Place(host, tls, name, login)
+
+
+def _is_address(host: str) -> bool:
+    if not host.startswith(_SCHEMES):
+        return False
+    try:
+        found = urlsplit(host)
+        return bool(found.path if found.scheme == "unix" else found.hostname and found.port != 0)
+    except ValueError:  # no number, or none that a port can have
+        return False
 
 
 def _tls(said: Mapping[str, Any]) -> Tls | None:

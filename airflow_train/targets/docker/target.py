@@ -38,6 +38,7 @@ from airflow_train.targets.docker.errors import (
     Refusal,
     TooOld,
 )
+from airflow_train.targets.docker.options import problems_of as wrong_options
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -56,12 +57,8 @@ class DockerTarget:
     _ran: ClassVar[set[str]] = set()
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        unknown = sorted(set(options) - set(check.OPTIONS))
-        if unknown:
-            raise ConfigurationError(
-                f"compute target {name!r} has the option {unknown[0]!r}, which targets of type docker don't know; "
-                f"they know {', '.join(sorted(check.OPTIONS))}."
-            )
+        if problems := wrong_options(name, options):
+            raise ConfigurationError(" ".join(problems))
         self.name, self.options = name, options
         self._engine = Engine(options)
         self._shelf = keeping.Shelf(self._engine)
