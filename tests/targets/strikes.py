@@ -18,8 +18,8 @@ from airflow_train.store.run_store import open_store
 from airflow_train.targets.docker.engine import Engine
 
 #: What a submit asks of an engine, in its order; a look at a run that has ended; one that finishes a killed one.
-SUBMIT = ("find_image", "create", "stat", "put", "identity", "start")
-COLLECT = ("get", "remove", "remove_volume")
+SUBMIT = ("find_image", "create", "put", "identity", "start")
+COLLECT = ("last_words", "remove", "remove_volume")
 FINISH = ("start", "wait")
 
 

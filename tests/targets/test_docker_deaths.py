@@ -82,7 +82,8 @@ def test_a_submitter_that_is_killed_leaves_a_run_that_the_next_one_finishes(
 
 
 @pytest.mark.parametrize(
-    ("call", "moment"), [("get", "before"), ("get", "after"), ("remove", "after"), ("remove_volume", "after")]
+    ("call", "moment"),
+    [("last_words", "before"), ("last_words", "after"), ("remove", "after"), ("remove_volume", "after")],
 )
 def test_a_judge_that_is_killed_leaves_a_run_that_the_next_one_judges(
     lab: Lab, call: str, moment: str
