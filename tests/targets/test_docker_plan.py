@@ -295,7 +295,7 @@ def test_all_mistakes_of_options_are_said_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         target(imag="x", user=[1], network=[7])
 
-    assert str(caught.value).count(" compute target 'd'") == 3
+    assert str(caught.value).count("compute target 'd'") == 3
 
 
 def test_without_any_image_the_mend_is_named(store: RunStore) -> None:
