@@ -86,7 +86,7 @@ def conda_file(path: Path) -> dict[str, Any]:
     from airflow_train.definitions.report import Report
     from airflow_train.definitions.yaml_file import parsed
 
-    document = parsed(path)
+    document = parsed(path, begin="dependencies: [python=3.12]")
     report = Report(str(path), document.lines)
     read = CondaFile().read(_with_includes(document.data, path), At(report))
     report.finish(stacklevel=3)

@@ -164,9 +164,9 @@ def _line(package: str, version: str | None) -> str:
 
 
 def _paired(packages: Iterable[str], version: str | None) -> list[str]:
-    """torchvision 0.N+1 goes with torch 1.N, 0.N+15 with 2.N."""
+    """torchvision 0.N+1 goes with torch 1.N, 0.N+15 with 2.N; what goes with others, pip finds out."""
     numbers = _numbers(version or "")
-    if len(numbers) < 2:
+    if len(numbers) < 2 or numbers[0] > 2:
         return list(packages)
     minor = numbers[1] + (1 if numbers[0] == 1 else 15)
     return [f"torchvision==0.{minor}.*" if one == "torchvision" else one for one in packages]

@@ -52,6 +52,10 @@ def test_a_version_is_a_series_or_one_release(version: str, line: str) -> None:
     assert (recipe.pip[0], recipe.python) == (line, None)
 
 
+def test_what_goes_with_a_version_that_nobody_knows_yet_is_left_to_pip() -> None:
+    assert of(PyTorch, framework_version="3.0") == Recipe(pip=("torch==3.0.*", "torchvision", "tensorboard"))
+
+
 def test_what_is_no_version_is_one_sentence() -> None:
     with pytest.raises(
         DefinitionError, match="framework_version of PyTorch is 'latest', which is no version"

@@ -86,6 +86,12 @@ def test_a_conda_file_becomes_its_packages(write: Write, prepared: Callable[...,
     }
 
 
+def test_an_empty_conda_file_is_told_how_one_begins(write: Write, prepared: Callable[..., Prepared]) -> None:
+    write("", "c.yml")
+    with pytest.raises(DefinitionError, match=r"c.yml:1: the file is empty; begin it with dependencies:"):
+        prepared(Estimator(".", entry_script="t.py", conda_dependencies_file="c.yml"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
