@@ -68,8 +68,8 @@ def find(files: Files, named: object) -> Environment:
 
 
 def names(files: Files) -> list[str]:
-    """Names that were registered."""
-    return files.list(layout.environments())
+    """Names that were registered; who is killed meanwhile leaves one without a version."""
+    return [name for name in files.list(layout.environments()) if versions(files, name)]
 
 
 def versions(files: Files, name: str) -> list[int]:

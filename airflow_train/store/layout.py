@@ -17,6 +17,7 @@ BLOBS = "blobs"
 MODELS = "models"
 TASKS = "tasks"
 ENVIRONMENTS = "environments"
+BUILDERS = "builders"
 
 
 def as_json(value: Any) -> bytes:
@@ -219,12 +220,12 @@ def build_log(run_id: str) -> str:
     return f"{files(run_id)}/system_logs/build.log"
 
 
-def builders(key: str, place: str = "") -> str:
+def builders(place: str, key: str) -> str:
     """Folder of the claims of those who build what has this key (`environments/once.py`).
 
-    :param place: where it is built, in letters and digits, where the store is shared by several such places.
+    :param place: where it is built, in letters and digits: several such places share the store.
     """
-    return "/".join(filter(None, ("environments", place, key, "builders")))
+    return f"{BUILDERS}/{place}/{key}"
 
 
 def snapshot(snapshot_id: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from airflow_train import Environment
 from airflow_train.environments import registry
 from airflow_train.exceptions import DefinitionError
+from airflow_train.store import layout
 from airflow_train.store.files import Files
 
 
@@ -39,6 +40,13 @@ def test_many_who_register_the_same_at_once_make_one_version(files: Files) -> No
         made = list(pool.map(lambda _: registry.register(files, environment("a")).version, range(16)))
     assert set(made) == {"1"}
     assert registry.versions(files, "e") == [1]
+
+
+def test_a_name_whose_registration_was_killed_is_no_name_yet(files: Files) -> None:
+    registry.register(files, environment("a"))
+    files.make_folder(layout.environment("killed"))
+
+    assert registry.names(files) == list(registry.newest(files)) == ["e"]
 
 
 @pytest.mark.parametrize("name", [None, 5, "", "a b", "../a", "e:0", "e:latest"])

@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 
 from airflow_train import targets
-from airflow_train.environments import dockerfile
+from airflow_train.environments import dockerfile, registry
 from airflow_train.environments import image as images
 from airflow_train.lifecycle import cancel
 from airflow_train.store import layout, snapshots
@@ -150,6 +150,7 @@ def test_everything_that_a_recipe_names_is_there_for_the_images_own_user(lab: La
     assert lab.has(run_id, "system_logs/build.log")
     labels = (image_of(lab, run_id) or {})["Config"]["Labels"]
     assert json.loads(labels[images.RECIPE_LABEL])["apt"] == ["a-tool"]
+    assert registry.names(lab.store.files) == []  # who builds is kept elsewhere
 
 
 def test_ten_that_ask_at_once_from_two_processes_share_one_build(lab: Lab) -> None:

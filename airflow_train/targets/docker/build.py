@@ -104,7 +104,7 @@ def _built(
     try:
         return once(
             store.files,
-            layout.builders(recipe.key, place),
+            layout.builders(place, recipe.key),
             find=lambda: images.find(recipe, engine),
             build=build,
             say=say,
