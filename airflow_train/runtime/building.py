@@ -65,7 +65,8 @@ def _hold(path: str, tick: Callable[[str], None]) -> None:
             time.sleep(LOOK)
     except OSError as error:
         raise NotBuilt(
-            "the environment's lock %s can't be taken: %s" % (path, error.strerror or error)
+            "the environment's lock %s can't be taken: %s; look at its permissions, or name another folder by [train] "
+            "environments" % (path, error.strerror or error)
         ) from error
 
 

@@ -242,6 +242,17 @@ def test_of_several_indexes_the_newest_version_wins_as_with_pip(
     assert lab.lines(view.record.run_id, 0)[0].startswith("2.0 ")
 
 
+def test_a_folder_that_cannot_be_written_is_named_with_the_mend(
+    lab: Lab, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_TRAIN_ENVIRONMENTS", "/dev/null/envs")
+    reason, said = failed(lab, *index.lines("probe"))
+
+    assert reason == "infrastructure"
+    assert "/dev/null/envs/locks/" in said
+    assert "Not a directory; look at its permissions, or name another folder by [train] environments" in said
+
+
 def test_a_machine_whose_pip_asks_no_index_asks_none(
     lab: Lab, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
