@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,12 +56,17 @@ class RunStore:
         self.uri = files.uri
 
     def prepare(self) -> None:
-        """Mark a new store with its format.
+        """Mark a new store with its format, and with an id that no other has.
 
         :raises StoreError: the store has another format.
         """
-        if not self.files.create_json(layout.store_marker(), {"format": FORMAT}):
+        if not self.files.create_json(layout.store_marker(), {"format": FORMAT, "id": uuid.uuid4().hex}):
             self.check_format()
+
+    def identity(self) -> str:
+        """What tells this store from all others: machines can have different ones at the same path. Its URI as long as
+        nothing is in it."""
+        return str((self.files.read_json_or_none(layout.store_marker()) or {}).get("id") or self.uri)
 
     def check_format(self) -> None:
         """Refuse a store of another format; one that doesn't exist yet is fine.

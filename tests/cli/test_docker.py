@@ -122,3 +122,21 @@ def test_cleanup_removes_what_nobody_owns_and_nothing_else(cli: Callable[..., An
         for run_id in (gone, goes_on):
             remove_docker_objects(run_id)
     until(lambda: docker_objects(goes_on) == [])
+
+
+def test_cleanup_keeps_off_the_runs_of_another_machines_store_at_the_same_path(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Two machines, one engine, and both have their store where it usually is."""
+    lab = Lab(config.get("store"), tmp_path, TARGET)
+    run_id = lab.start("mark('ready'); signal.pause()")
+    try:
+        lab.marked(run_id, "ready")
+        path = Path(lab.store.uri)
+        path.rename(path.with_name("the other machine's"))
+        lab.store.prepare()
+
+        assert cli("cleanup", "--older-than", "0s", "--json").data == []
+        assert len(docker_objects(run_id)) == 2
+    finally:
+        remove_docker_objects(run_id)

@@ -259,6 +259,6 @@ def test_everything_of_a_run_carries_its_labels(lab: Lab) -> None:
     volume = json.loads(docker("volume", "inspect", plan.volume_name(run_id)))[0]["Labels"]
 
     assert labels[plan.RUN_LABEL] == volume[plan.RUN_LABEL] == run_id
-    assert labels[plan.STORE_LABEL] == volume[plan.STORE_LABEL] == lab.store.uri
+    assert labels[plan.STORE_LABEL] == volume[plan.STORE_LABEL] == lab.store.identity()
     assert {plan.LABEL, plan.NODE_LABEL, plan.OWNER_LABEL} <= set(labels)
     assert lab.store.files.exists(layout.claim(run_id))

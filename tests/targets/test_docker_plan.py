@@ -58,7 +58,7 @@ def test_the_whole_container(store: RunStore) -> None:
         "airflow-train": "",
         "airflow-train.run": "run-1",
         "airflow-train.owner": "cli",
-        "airflow-train.store": store.uri,
+        "airflow-train.store": store.identity(),
     }
 
     assert (made.container, made.volume) == ("airflow-train-run-1-node0", "airflow-train-run-1")

@@ -35,12 +35,13 @@ def remove(engine: Engine, leftover: Leftover) -> None:
 
 def _ours(engine: Engine, store: RunStore) -> Iterator[tuple[str, str, float]]:
     """Run id, kind and name, and when it was made, in seconds since 1970."""
+    identity = store.identity()
     for one in engine.containers():
-        if one["Labels"].get(plan.STORE_LABEL) == store.uri:
+        if one["Labels"].get(plan.STORE_LABEL) == identity:
             name = str(one["Names"][0]).lstrip("/")
             yield one["Labels"][plan.RUN_LABEL], f"{_CONTAINER}{name}", float(one["Created"])
     for one in engine.volumes():
-        if (one["Labels"] or {}).get(plan.STORE_LABEL) == store.uri:
+        if (one["Labels"] or {}).get(plan.STORE_LABEL) == identity:
             made = datetime.fromisoformat(one["CreatedAt"]).timestamp()
             yield one["Labels"][plan.RUN_LABEL], f"{_VOLUME}{one['Name']}", made
 

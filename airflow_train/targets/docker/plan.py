@@ -129,7 +129,7 @@ def build(
 
     :param options: the target's.
     :param wanted: what arguments of `docker run` ask for.
-    :param store: URI of the run store, by which a cleanup tells its own runs from others'.
+    :param store: identity of the run store, by which a cleanup tells its own runs from others'.
     :param python: the image's interpreter, for the runtime and for scripts that name none.
     :param recipe: what the image has to be built of.
     :param shared: where the node writes into the run store itself; its owner's user runs the container then, unless

@@ -83,7 +83,7 @@ class DockerTarget:
         """Container, volume and launch file of the run."""
         recipe = build.recipe_for(spec.job, self.options)
         wanted, shared = check.wanted(spec.job, self.options), check.shared(self.options, spec.run_id, store)
-        return plan.build(spec, self.options, wanted, store.uri, python, recipe, shared)
+        return plan.build(spec, self.options, wanted, store.identity(), python, recipe, shared)
 
     # ------------------------------------------------------------------ start
 
