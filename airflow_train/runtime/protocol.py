@@ -129,7 +129,6 @@ CANCEL_FILE = "cancel.json"
 VERDICT_FILE = "verdict.json"
 EVENTS_FOLDER = "events"
 FILES_FOLDER = "files"
-CONTAINER_FILE = "container.json"
 #: In `inside`: secrets on their way into a container, until it starts.
 HANDED_FILE = "handed"
 #: What the last words of a container begin with that hold all its run has left (`parcel.py`).

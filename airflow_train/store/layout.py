@@ -155,11 +155,6 @@ def rank_start(run_id: str, number: int) -> str:
     return rank(run_id, number, "start.json")
 
 
-def rank_exit(run_id: str, number: int) -> str:
-    """Exit record of a rank."""
-    return rank(run_id, number, "exit.json")
-
-
 def metrics(run_id: str) -> str:
     """Folder of metric files."""
     return f"{RUNS}/{run_id}/metrics"
@@ -208,11 +203,6 @@ def user_logs(run_id: str) -> str:
 def rank_log(run_id: str, number: int) -> str:
     """Standard output and error of one rank."""
     return f"{user_logs(run_id)}/std_log_process_{number}.txt"
-
-
-def system_log(run_id: str, number: int = 0) -> str:
-    """The supervisor's own words about a node."""
-    return f"{files(run_id)}/system_logs/node_{number}.txt"
 
 
 def build_log(run_id: str) -> str:
