@@ -211,6 +211,14 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
         ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),
         ({"distribution": {"type": "mpi"}}, "distributed_training: mpi can't be honoured"),
         ({"use_docker": False}, "use_docker is false"),
+        (
+            {"environment": {"dockerfile": "FROM a", "registry": {"username": "u", "password": "env:P"}}},
+            "has a login but no address",
+        ),
+        (
+            {"environment": {"dockerfile": "FROM a\nRUN --mount=type=cache,target=/c x"}},
+            "has --mount, which asks",
+        ),
         ({"environment": {"image": "x", "registry": {"username": "u"}}}, "has a username but no password"),
         (
             {"environment": {"image": "x", "registry": {"registry_identity": "i"}}},

@@ -58,7 +58,7 @@ def problems_of(
             f"the Dockerfile has {only}, which asks for BuildKit, but the engine's own builder is used; write it "
             "without, or build the image yourself and name it."
         )
-    problems += _registry_problems(environment.get("registry") or {})
+    problems += _registry_problems(environment.get("registry") or {}, named=bool(environment.get("image")))
     mounted = wanted(job, options).host
     if environment.get("shared_volumes") is False and (
         options.get("shared_store") or mounted.get("Binds") or mounted.get("Mounts")
@@ -83,13 +83,20 @@ def problems_of(
     return problems
 
 
-def _registry_problems(registry: Mapping[str, Any]) -> list[str]:
+def _registry_problems(registry: Mapping[str, Any], *, named: bool) -> list[str]:
+    """What is wrong with the login of a registry.
+
+    :param named: whether the definition names the image, so that no other registry gets to know the login.
+    """
     if registry.get("registry_identity"):
         mend = "give username and password, or leave it to a credential helper of the docker command."
         return [f"image_registry_details: registry_identity can't be honoured on the docker target; {mend}"]
     if bool(registry.get("username")) != bool(registry.get("password")):
         given, lacks = ("username", "password") if registry.get("username") else ("password", "username")
         return [f"image_registry_details has a {given} but no {lacks}; give both, or leave both out."]
+    if registry.get("password") and not registry.get("address") and not named:
+        mend = "give the address, so that no other registry gets to know it."
+        return [f"image_registry_details has a login but no address, and no image says whose it is; {mend}"]
     return []
 
 
