@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.targets.lab import Lab
+from airflow_train.store import artifacts
+from airflow_train.targets.docker import admission
+from tests.targets.lab import Lab, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
 
@@ -64,3 +66,57 @@ def test_what_no_store_can_hold_keeps_nothing_else_back(lab: Lab, before: str) -
     assert found.isdisjoint({"pipe", "socket"})
     assert not (folder / "passwd").is_symlink()
     assert lab.nothing_left(view.record.run_id)
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "write(outbox + '00000900', b'no line with pieces')",
+        "write(outbox + '00000900', b'{\"pieces\": [[1, 2, \"x\"]]}\\n')",
+        "write(outbox + '00000900', b'{\"pieces\": [[\"files/../../../there\", 0, 3]]}\\nabc')",
+        "os.truncate(os.open(outbox + '00000900', os.O_CREAT | os.O_WRONLY), 1 << 30)",
+        "write(run + 'events/0900.json', b'no json')",
+        "write(run + 'events/0900.json', b'[]')",
+        'write(run + \'events/0900.json\', b\'{"status": "Merry", "at": "now", "reason": "", "by": ""}\')',
+        "os.mkdir(run + 'ranks/first'); write(run + 'ranks/first/exit.json', b'{}')",
+        "os.mkdir(run + 'owners'); write(run + 'owners/0001.json', b'{\"owner\": \"me\"}')",
+    ],
+)
+def test_what_a_script_writes_in_place_of_its_supervisor_stays_behind(lab: Lab, deed: str) -> None:
+    run_id = lab.start(
+        f"""
+        run, outbox = "/airflow-train/run/", "/airflow-train/node_0/outbox/"
+        def write(path, content):
+            with open(path, "wb") as file:
+                file.write(content)
+        {deed}
+        print("said", flush=True)
+        open("outputs/good", "w").write("kept")
+        mark("ready")
+        while not os.path.exists(os.environ["MARK"] + ".go"): time.sleep(0.05)
+        """
+    )
+    lab.marked(run_id, "ready")
+    until(lambda: lab.lines(run_id) == ["said"])
+    assert all(".." not in name for name, _ in artifacts.names(lab.store.files, run_id))
+    lab.mark_file(run_id).with_suffix(".marks.go").touch()
+    view = lab.wait(run_id)
+
+    assert view.status == "Completed", view.record.verdict
+    assert lab.output(run_id, "outputs/good") == "kept"
+    assert view.record.owners == ()
+    assert lab.nothing_left(run_id)
+
+
+def test_who_owns_a_run_and_how_it_ended_no_container_says() -> None:
+    assert admission.is_own("node_0/report.json")
+    assert admission.is_own("files/")
+    for name in (
+        "verdict.json",
+        "owners/0001.json",
+        "spec.json",
+        "files/../owners/0001.json",
+        "/etc/passwd",
+        "files//x",
+    ):
+        assert not admission.is_own(name)

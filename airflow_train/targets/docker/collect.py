@@ -14,7 +14,7 @@ from airflow_train.runs.record import RunRecord
 from airflow_train.runtime import protocol
 from airflow_train.store import arriving, layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.docker import archive, image, logs, parcel, plan
+from airflow_train.targets.docker import admission, archive, image, logs, parcel, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import Gone, not_found_in_path
 from airflow_train.targets.docker.stream import Stream
@@ -202,7 +202,7 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes 
     report, left = None, set()
     with arriving.at(store.files, layout.run(run_id)) as door:
         for name, size, pieces, first in arrivals:
-            if _stays(name) or first in left:
+            if _stays(name, size) or first in left:
                 left.add(name)
                 continue
             if name.endswith("/"):
@@ -211,7 +211,8 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes 
             elif first:
                 door.again(first, name)
             elif name == _REPORT:
-                report = b"".join(pieces)
+                content = b"".join(pieces)
+                report = content if admission.is_good_record(name, content) else None
             elif logs.is_record(name):
                 logs.keep_record(store, run_id, name, b"".join(pieces))
             else:
@@ -219,11 +220,12 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes 
     return report
 
 
-def _stays(name: str) -> bool:
-    """Is this of no use outside, or half written? Of the script's own files none is but the latter."""
+def _stays(name: str, size: int) -> bool:
+    """Is this of no use outside, half written, or not the container's to say? Of the script's files but the second."""
     if name.startswith(f"{protocol.FILES_FOLDER}/"):
         return protocol.TEMPORARY in name
-    return protocol.TEMPORARY in name or name.rpartition("/")[2] in _INSIDE
+    useless = protocol.TEMPORARY in name or name.rpartition("/")[2] in _INSIDE
+    return useless or not admission.is_own(name) or (logs.is_record(name) and size > admission.MOST)
 
 
 def sweep(run_id: str, engine: Engine, store: RunStore) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from airflow_train.exceptions import ConfigurationError, InfrastructureFailure
-from airflow_train.targets.docker import login, plan
+from airflow_train.targets.docker import admission, login, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal
 
@@ -157,6 +157,8 @@ def _table(engine: Engine, container: str, path: str) -> Iterator[list[str]]:
     try:
         with engine.get(container, path) as stream:
             for member in stream.members():
+                if member.size > admission.MOST:
+                    return
                 for line in b"".join(stream.content(member)).decode("utf-8", "replace").splitlines():
                     yield line.split(":")
     except Gone:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from airflow_train.runtime import protocol
 from airflow_train.store import layout, live
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.docker import archive, plan
+from airflow_train.targets.docker import admission, archive, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import Gone
 
@@ -48,8 +48,7 @@ class Puller:
         try:
             for number, content in self._fetch():
                 count, size = count + 1, size + len(content)
-                if number > known:
-                    self._keep(store, number, content)
+                if number > known and self._keep(store, number, content):
                     known = number
         except Gone:
             return False
@@ -67,18 +66,18 @@ class Puller:
         with self._engine.get(self._container, plan.OUTBOX) as stream:
             for member in stream.members():
                 name = member.name.rpartition("/")[2]
-                if name.isdecimal():
+                if name.isdecimal() and member.size <= admission.MOST:
                     yield int(name), b"".join(stream.content(member))
 
-    def _keep(self, store: RunStore, number: int, content: bytes) -> None:
-        """Records first: a segment that is stored is never looked at again."""
-        line, _, data = content.partition(b"\n")
-        at = 0
-        for name, _, size in json.loads(line)["pieces"]:
+    def _keep(self, store: RunStore, number: int, content: bytes) -> bool:
+        """Records first: a segment that is stored is never looked at again. False when it isn't a segment."""
+        pieces = admission.pieces(content)
+        for name, data in pieces or ():
             if is_record(name):
-                keep_record(store, self._run_id, name, data[at : at + size])
-            at += size
-        store.files.create(f"{layout.outbox(self._run_id)}/{layout.segment(number)}", content)
+                keep_record(store, self._run_id, name, data)
+        if pieces is not None:
+            store.files.create(f"{layout.outbox(self._run_id)}/{layout.segment(number)}", content)
+        return pieces is not None
 
 
 def is_record(name: str) -> bool:
@@ -88,6 +87,8 @@ def is_record(name: str) -> bool:
 
 def keep_record(store: RunStore, run_id: str, name: str, content: bytes) -> None:
     """Store a record under its name, once; an event whose number is taken by another gets the next one."""
+    if not admission.is_good_record(name, content):
+        return
     whole = f"{layout.run(run_id)}/{name}"
     if store.files.create(whole, content) or not name.startswith(f"{protocol.EVENTS_FOLDER}/"):
         return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import binascii
-import json
 
 from airflow_train.runtime import protocol
+from airflow_train.targets.docker import admission
 
 
 def read(said: bytes) -> dict[str, bytes] | None:
@@ -23,9 +23,5 @@ def read(said: bytes) -> dict[str, bytes] | None:
         return None
     if len(body) != size or binascii.crc32(body) != check:
         return None
-    head, _, data = body.partition(b"\n")
-    contents, at = {}, 0
-    for name, _, length in json.loads(head)["pieces"]:
-        contents[name] = data[at : at + length]
-        at += length
-    return contents
+    pieces = admission.pieces(body)
+    return None if pieces is None else dict(pieces)
