@@ -7,15 +7,21 @@ from airflow_train.runs.phases import Phase
 
 
 class Narrator:
-    """Remembers what it has told."""
+    """Remembers what it has told.
 
-    def __init__(self) -> None:
+    :param joins: somebody else has told of the run so far: phases that are over at the first look aren't told again.
+    """
+
+    def __init__(self, joins: bool = False) -> None:
         self._told: dict[tuple[str, str], str] = {}
-        self._status = ""
+        self._status, self._joins = "", joins
 
     def news(self, view: View) -> list[str]:
         """Half a sentence for every phase that has begun or says more, then for a status that no phase explains."""
         said = {event["at"] for event in view.record.events}
+        if self._joins:
+            self._told = {_key(phase): phase.reason for phase in view.record.phases if phase.until}
+            self._joins = False
         found = [
             f"{phase.status}, {phase.words()}"
             for phase in view.record.phases
@@ -28,8 +34,12 @@ class Narrator:
         return found
 
     def _is_new(self, phase: Phase) -> bool:
-        key = (phase.name, phase.since)
+        key = _key(phase)
         if self._told.get(key) == phase.reason:
             return False
         self._told[key] = phase.reason
         return True
+
+
+def _key(phase: Phase) -> tuple[str, str]:
+    return phase.name, phase.since

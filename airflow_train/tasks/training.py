@@ -103,7 +103,8 @@ def resume(
         with kill.killable(context, store, [run_id], leave=leave):
             if late and not observe.look(store, run_id).terminal:
                 raise _timeout(run_id, context)
-            view = follow(store, run_id, switch, poll_interval=poll_interval)
+            shown = Shown(store, run_id, joins=True)
+            view = follow(store, run_id, switch, poll_interval=poll_interval, shown=shown)
             if late and view.status != "Completed":
                 raise _timeout(run_id, context)
         return {**places.of_run(store, run_id), **outcome(store, view)}
@@ -123,11 +124,12 @@ class Shown:
     """What the task log shows of a run: its statuses and its output.
 
     :param since: when this attempt began (ISO 8601, UTC); older lines are shown with this time.
+    :param joins: the task log tells of the run already, from before the task was deferred.
     """
 
-    def __init__(self, store: RunStore, run_id: str, since: str = "") -> None:
+    def __init__(self, store: RunStore, run_id: str, since: str = "", joins: bool = False) -> None:
         self.live = LiveLog(store, run_id, lines=int(config.get_number("log_lines")), since=since)
-        self._run_id, self._narrator = run_id, Narrator()
+        self._run_id, self._narrator = run_id, Narrator(joins)
 
     def tell(self, view: View) -> None:
         """Statuses that are new."""
@@ -145,15 +147,14 @@ def follow(
     run_id: str,
     switch: KillSwitch,
     *,
-    poll_interval: float | None = None,
-    shown: Shown | None = None,
+    poll_interval: float | None,
+    shown: Shown,
 ) -> View:
     """Wait for the end of a run and show its output and its statuses in the task log.
 
     :param shown: what it has shown of the run already.
     :raises Killed: the task was told to end.
     """
-    shown = shown or Shown(store, run_id)
     view = wait.wait(
         store,
         run_id,

@@ -88,7 +88,7 @@ class RunTrigger(BaseTrigger):
 
     async def _event(self) -> dict[str, Any]:
         run_id, uri = self._asked["run_id"], self._asked["store"]
-        late, narrator = None, Narrator()
+        late, narrator = None, Narrator(joins=True)
         # `dag.test()` runs triggers without a task instance, and can't be asked from another thread
         tend = reconcile.tend if self.task_instance is not None else None
         with store_watch.watching(uri, run_id, tend) as news:
@@ -107,7 +107,7 @@ class RunTrigger(BaseTrigger):
                 for words in narrator.news(found):
                     self.log.info("Run %s is %s", run_id, words)
                 if found.terminal:
-                    self.log.info("Run %s is %s: %s", run_id, found.status, found.record.reason)
+                    self.log.info("Run %s is %s", run_id, found.status)
                     return self._answer(found.status, late=late)
 
     def _left(self) -> float | None:

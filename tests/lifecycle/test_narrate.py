@@ -28,6 +28,19 @@ def test_every_phase_is_told_once_even_if_it_passed_between_two_looks(lab: Lab) 
     ]
 
 
+def test_who_goes_on_telling_begins_with_what_goes_on(lab: Lab) -> None:
+    """A deferred task's log is written by three processes, one after the other."""
+    run_id = lab.start("mark('ready'); signal.pause()")
+    lab.marked(run_id, "ready")
+    until(lambda: look(lab.store, run_id).status == "Running")
+    during = Narrator(joins=True).news(look(lab.store, run_id))
+    cancel.cancel(lab.store, run_id)
+    lab.wait(run_id)
+
+    assert during == ["Running, phase run"]
+    assert Narrator(joins=True).news(look(lab.store, run_id)) == []
+
+
 def test_a_status_that_is_no_phase_is_told_too(lab: Lab) -> None:
     narrator = Narrator()
     run_id = lab.start("signal.signal(signal.SIGTERM, signal.SIG_IGN); mark('ready'); time.sleep(1000)")
