@@ -27,7 +27,8 @@ class AptPackages(TextList):
     """Packages of Debian or Ubuntu: `NAME`, perhaps with `:ARCHITECTURE`, and with `=VERSION` or `/RELEASE`."""
 
     #: https://www.debian.org/doc/debian-policy/ch-controlfields.html#source, #version
-    PATTERN = r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+:~\-]+|/[a-z0-9.\-]+)?"
+    #: What ends with a dash, apt-get removes.
+    PATTERN = r"[a-z0-9][a-z0-9+.\-]*[a-z0-9+.](:[a-z0-9\-]+)?(=[A-Za-z0-9.+:~\-]+|/[a-z0-9.\-]+)?"
 
     def __init__(self) -> None:
         super().__init__("[libgomp1, git]")

@@ -107,6 +107,11 @@ MISTAKES: dict[str, tuple[str, int, tuple[str, ...]]] = {
         6,
         ("apt_packages[1] is --force-yes", "apt-get install", "name=version"),
     ),
+    "an apt package would be removed": (
+        "apt_packages: [python3-]",
+        4,
+        ("apt_packages[0] is python3-", "apt-get install"),
+    ),
     "an apt package holds a command": (
         "apt_packages: ['git; rm -r /']",
         4,
