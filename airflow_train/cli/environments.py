@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_train.cli import codes, screen
 from airflow_train.definitions.environment import Environment
+from airflow_train.definitions.package_text import conda_name
 from airflow_train.environments import registry
 from airflow_train.environments.recipe import Needed, Recipe
 from airflow_train.store.run_store import open_store
@@ -54,13 +55,15 @@ def _plain(one: Environment) -> dict[str, Any]:
 
 
 def _contents(one: Environment) -> dict[str, Any]:
-    """What is in it, in a few words."""
+    """What is in it: numbers of packages, and what they go into."""
     python, docker = one.python, one.docker
+    conda = python.conda_dependencies
     counts = {
         "image": docker.base_image or ("of a Dockerfile" if docker.base_dockerfile else ""),
         "context": "yes" if docker.build_context else "",
-        "conda": "yes" if python.conda_dependencies else "",
-        "pip": len(python.pip_packages or ()),
+        "python": conda.get_python_version() if conda else None,
+        "conda": sum(conda_name(name) != "python" for name in conda.conda_packages) if conda else 0,
+        "pip": len(python.pip_packages or ()) + (len(list(conda.pip_packages)) if conda else 0),
         "apt": len(docker.apt_packages or ()),
     }
     return {name: said for name, said in counts.items() if said}

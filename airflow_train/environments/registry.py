@@ -55,7 +55,11 @@ def find(files: Files, named: object) -> Environment:
     if not taken:
         known = names(files)
         close = difflib.get_close_matches(name, known, n=1)
-        some = f"registered are {', '.join(known)}" if known else "none is; Environment.register makes one"
+        some = (
+            f"registered are {', '.join(known)}"
+            if known
+            else "none is registered; `airflow-train environments register FILE` does it"
+        )
         hint = f"did you mean {close[0]}?" if close else f"{some}."
         raise DefinitionError(f"There is no environment {name} in {files.uri}; {hint}")
     number = int(version) if version else taken[-1]

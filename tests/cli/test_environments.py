@@ -31,6 +31,14 @@ def test_a_file_becomes_a_version_which_is_listed_shown_and_named(
     assert cli("validate", named, "--json").data[0]["environment"]["recipe"] == {"pip": ["wheel==0.45.0"]}
 
 
+def test_the_list_counts_packages_wherever_they_are_written(cli: Any, file: Path) -> None:
+    inside = "[python=3.11, python-dateutil, {pip: [scikit-learn]}]"
+    file.write_text(f"name: digits\npython: {{conda_dependencies: {{dependencies: {inside}}}}}\n")
+    cli("environments", "register", str(file))
+
+    assert "python=3.11, conda=1, pip=1" in cli("environments", "list").out
+
+
 def test_a_context_is_found_beside_the_file(cli: Any, file: Path) -> None:
     (file.parent / "docker").mkdir()
     (file.parent / "docker" / "Dockerfile").write_text("FROM a\n")

@@ -215,7 +215,10 @@ def test_a_registered_context_needs_its_folder_no_more(
 def test_a_name_that_nobody_registered_is_one_sentence(
     prepared: Callable[..., Prepared], files: Files
 ) -> None:
-    with pytest.raises(DefinitionError, match=r"no environment digits in .*; none is; Environment.register"):
+    with pytest.raises(
+        DefinitionError,
+        match=r"no environment digits in .*; none is registered; `airflow-train environments register",
+    ):
         prepared(config("digits"))
     registry.register(files, Environment("digits"))
     with pytest.raises(DefinitionError, match=r"no environment digit in .*; did you mean digits\?"):

@@ -141,7 +141,7 @@ def test_gpus_are_asked_of_the_engine_which_refuses_what_it_has_not(lab: Lab) ->
     found = verdict(lab, "pass", gpu=1)
 
     assert found["reason"] == "could_not_start"
-    assert 'could not select device driver "" with capabilities: [[gpu]]' in found["message"]
+    assert 'could not select device driver "" with capabilities: [[gpu]]; leave gpu out' in found["message"]
 
 
 def test_a_user_is_found_by_name(lab: Lab) -> None:
@@ -159,12 +159,15 @@ def test_the_script_runs_under_the_images_python_or_the_one_that_is_named(lab: L
 def test_the_first_process_is_the_supervisor_and_leaves_no_zombie(lab: Lab) -> None:
     view = lab.run(
         """
+        orphan, born = os.pipe()
         if os.fork() == 0:
             if os.fork() == 0:
-                time.sleep(0.1)
+                os.write(born, str(os.getpid()).encode())
             os._exit(0)
         os.wait()
-        time.sleep(0.8)
+        gone, until = f"/proc/{os.read(orphan, 20).decode()}", time.monotonic() + 20
+        while os.path.exists(gone) and time.monotonic() < until:
+            time.sleep(0.05)
         states = [open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
                   for pid in os.listdir("/proc") if pid.isdigit()]
         print("Z" in states, open("/proc/1/cmdline").read().split("\\0")[4])

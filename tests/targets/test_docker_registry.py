@@ -15,6 +15,7 @@ from airflow_train import targets
 from airflow_train.environments import image as images
 from airflow_train.environments.recipe import Recipe
 from airflow_train.exceptions import SecretNotFound
+from airflow_train.lifecycle import cancel
 from airflow_train.lifecycle import secrets as keeping
 from airflow_train.targets import connections
 from airflow_train.targets.docker import build, place
@@ -66,7 +67,7 @@ def test_a_login_by_reference_is_used_and_kept_nowhere(lab: Lab, address: str) -
 
 def test_a_login_never_reaches_the_container(lab: Lab, address: str) -> None:
     spec = lab.spec(
-        "mark('ready'); time.sleep(1)", environment={"image": f"{address}/private/tool:1", "registry": SAID}
+        "mark('ready'); signal.pause()", environment={"image": f"{address}/private/tool:1", "registry": SAID}
     )
     lab.store.create(spec)
     targets.get(spec.target).submit(spec, lab.store, keeping.of_spec(spec, keeping.ENVIRONMENT))
@@ -78,6 +79,7 @@ def test_a_login_never_reaches_the_container(lab: Lab, address: str) -> None:
     )
     volume = docker("run", "--rm", "--volumes-from", name, IMAGE, "grep", "-rlF", registry.PASSWORD, "/airflow-train",
                     check=False)  # fmt: skip
+    cancel.cancel(lab.store, spec.run_id)
     lab.wait(spec.run_id)
 
     assert registry.PASSWORD not in described

@@ -131,7 +131,8 @@ def _of_answer(error: Any, doing: str) -> InfrastructureFailure:
             "the run store is; correct it, or leave it out"
         )
     kind: type[InfrastructureFailure] = {404: Gone, 409: Taken}.get(code, InfrastructureFailure)
-    return kind(f"the Docker engine refused ({doing}): {said}.")
+    mend = "; leave gpu out, or use an engine that has GPUs" if "[[gpu]]" in said else ""
+    return kind(f"the Docker engine refused ({doing}): {said}{mend}.")
 
 
 def not_found_in_path(said: str) -> bool:
