@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import uuid
+
 import pytest
 
 from airflow_train.store import artifacts
-from airflow_train.targets.docker import admission
+from airflow_train.store.run_store import open_store
+from airflow_train.targets.docker import admission, collect
 from tests.targets.lab import Lab, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
@@ -120,3 +124,11 @@ def test_who_owns_a_run_and_how_it_ended_no_container_says() -> None:
         "files//x",
     ):
         assert not admission.is_own(name)
+
+
+def test_names_that_are_no_utf8_are_spelled_out_where_the_store_is_no_folder() -> None:
+    store = open_store(f"memory://{uuid.uuid4()}/store")
+    name = os.fsdecode(b"files/outputs/\xff")
+    collect._store([collect._Arrival(name, 4, [b"kept"])], "some-run", store)
+
+    assert [found for found, _ in artifacts.names(store.files, "some-run")] == ["outputs/\\xff"]

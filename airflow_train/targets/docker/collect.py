@@ -207,17 +207,24 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes 
                 continue
             if name.endswith("/"):
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
-                    door.folder(name.rstrip("/"))
+                    door.folder(_storable(name.rstrip("/"), store))
             elif first:
-                door.again(first, name)
+                door.again(_storable(first, store), _storable(name, store))
             elif name == _REPORT:
                 content = b"".join(pieces)
                 report = content if admission.is_good_record(name, content) else None
             elif logs.is_record(name):
                 logs.keep_record(store, run_id, name, b"".join(pieces))
             else:
-                door.file(name, size, pieces)
+                door.file(_storable(name, store), size, pieces)
     return report
+
+
+def _storable(name: str, store: RunStore) -> str:
+    """A name as the store can have it: where it is no folder, bytes that are no UTF-8 are spelled out."""
+    if store.files.local_root is not None:
+        return name
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _stays(name: str, size: int) -> bool:
