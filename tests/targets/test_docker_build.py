@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -339,6 +340,23 @@ def test_an_image_is_forgotten_when_no_run_uses_it(lab: Lab) -> None:
     assert again is not None
     assert target.forget(again)
     assert kept() is None
+
+
+def test_what_others_built_on_an_image_is_theirs(lab: Lab) -> None:
+    run_id = lab.run("pass", **own()).record.run_id
+    name = name_of(lab, run_id)
+    theirs = (
+        Engine({}).client().build(fileobj=io.BytesIO(f"FROM {name}\nENV THEIRS=1\n".encode()), decode=True)
+    )
+    identity = [event["aux"]["ID"] for event in theirs if "aux" in event][-1]
+    docker("tag", name, f"{name}-moved")
+    docker("image", "rm", name)
+    found = [one.what for one in targets.get(lab.target).kept(lab.store)]
+    docker("image", "rm", "-f", identity)
+    docker("image", "rm", "-f", f"{name}-moved")
+
+    assert f"image {name}-moved" in found
+    assert f"image {identity.removeprefix('sha256:')[:12]}" not in found
 
 
 def test_a_stranger_with_the_images_name_is_not_taken_for_it(lab: Lab) -> None:

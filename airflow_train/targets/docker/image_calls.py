@@ -115,6 +115,14 @@ class ImageCalls(Connection):
             found: list[dict[str, Any]] = self.client().images(filters={"label": label})
             return found
 
+    def last_step(self, image: str) -> str:
+        """The instruction that an image was finished by; empty when it is gone."""
+        try:
+            with sentences(f"looking for the image {image}", self.where):
+                return str(self.client().history(image)[0]["CreatedBy"])
+        except Gone:
+            return ""
+
     def build_steps(self, label: str) -> list[dict[str, Any]]:
         """Every container with a label, running or not."""
         with sentences("listing containers", self.where):

@@ -18,6 +18,8 @@ BETWEEN_STEPS = 60.0
 _IMAGE, _STEP = "image ", "container of a build "
 #: What the engine runs for an instruction that changes no file.
 _NOTHING = "#(nop)"
+#: What we finish an image by; who builds on ours inherits the label, but not this.
+_LABELLED = f"LABEL {dockerfile.LABEL.partition('.')[0]}."
 
 
 class Shelf:
@@ -42,7 +44,7 @@ class Shelf:
                 idle = max(0.0, time.time() - float(one["Created"]))
                 in_use = identity in used or idle < BETWEEN_STEPS
                 yield Kept("", f"{_IMAGE}{_short(identity)}", one["Size"], idle, in_use)
-            elif names or not given:
+            elif names or (not given and _LABELLED in self._engine.last_step(identity)):
                 name = names[0] if names else _short(identity)
                 self._asked[name] = self._last_asked(name)
                 idle = _idle(self._asked[name], float(one["Created"]))
