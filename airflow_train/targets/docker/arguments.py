@@ -6,6 +6,7 @@ entry point, another restart policy, a terminal) is not in the table, and so is 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ def _cpus(wanted: Wanted, value: str) -> None:
 def cpus(value: str | float) -> int:
     """Billionths of a processor."""
     number = float(value)
-    if number <= 0:
+    if not 0 < number < math.inf:
         raise ValueError("a number above 0")
     return int(number * 1_000_000_000)
 
@@ -71,6 +72,8 @@ def _ulimit(wanted: Wanted, value: str) -> None:
     if found is None:
         raise ValueError("name=soft or name=soft:hard")
     name, soft, hard = found.groups()
+    if int(soft) > int(hard or soft) >= 0:
+        raise ValueError("a soft limit that is at most the hard one")
     limit = {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
     wanted.host.setdefault("Ulimits", []).append(limit)
 
@@ -91,6 +94,8 @@ def _environment(wanted: Wanted, value: str) -> None:
 
 def _tmpfs(wanted: Wanted, value: str) -> None:
     path, _, options = value.partition(":")
+    if not path.startswith("/"):
+        raise ValueError("/path or /path:options")
     wanted.host.setdefault("Tmpfs", {})[path] = options
 
 
@@ -156,6 +161,8 @@ def gpus(count: int) -> list[dict[str, Any]]:
 def _device(wanted: Wanted, value: str) -> None:
     outside, _, rest = value.partition(":")
     inside, _, rights = rest.partition(":")
+    if not outside.startswith("/"):
+        raise ValueError("/dev/name, /dev/name:/dev/inside or /dev/name:/dev/inside:rwm")
     device = {
         "PathOnHost": outside,
         "PathInContainer": inside or outside,
