@@ -13,8 +13,9 @@ from airflow_train.targets.base import Target
 def visit(do: Callable[[str, Target], object], only: str | None = None) -> None:
     """Do something with every target that has a name; who doesn't answer is passed over, with a warning.
 
-    :param only: name of the one that is meant.
+    :param only: name of the one that is meant, which has to answer.
     :raises DefinitionError: there is none of that name.
+    :raises TrainError: that one doesn't answer.
     """
     named = definitions.named_targets() if only is None else {only: definitions.resolve_compute_target(only)}
     for name, resolved in named.items():
@@ -23,4 +24,6 @@ def visit(do: Callable[[str, Target], object], only: str | None = None) -> None:
         try:
             do(name, targets.get(resolved))
         except TrainError as error:
+            if only is not None:
+                raise
             screen.warn(f"compute target {name} wasn't looked at: {error}")

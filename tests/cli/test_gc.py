@@ -81,3 +81,12 @@ def test_what_a_killed_builder_left_goes_too(cli: Cli, define: Define, packages:
 def test_a_compute_target_that_there_is_not_is_one_sentence(cli: Cli) -> None:
     answer = cli("gc", "--target", "lokal")
     assert (answer.code, "lokal" in answer.err, "local" in answer.err) == (2, True, True)
+
+
+def test_a_compute_target_that_is_named_has_to_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    answer = cli("gc", "--target", "docker", "--dry-run")
+
+    assert answer.code != 0
+    assert "no Docker engine answers at tcp://127.0.0.1:1" in answer.err
+    assert answer.out == ""
