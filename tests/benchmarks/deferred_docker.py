@@ -18,7 +18,7 @@ from airflow_train.store.run_store import RunStore, open_store
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.engine import Engine
 from tests.benchmarks.deferred_runs import RUNS, live_run, share
-from tests.targets.lab import DOCKER, IMAGE, docker
+from tests.targets.lab import DOCKER, IMAGE
 
 _NODE = f"{plan.RUN_FOLDER}/{protocol.node_folder(0)}"
 _COMMAND = (
@@ -42,8 +42,9 @@ def measure(folder: Path, runs: int = RUNS) -> dict[str, Any]:
 
 def _start(store: RunStore, engine: Engine, run_id: str) -> None:
     container = plan.container_name(run_id)
-    labels = [f"--label={plan.LABEL}", f"--label={plan.RUN_LABEL}={run_id}"]
-    docker("run", "-d", "--name", container, "--network=none", *labels, IMAGE, "sh", "-c", _COMMAND)
+    labels, command = {plan.LABEL: "", plan.RUN_LABEL: run_id}, ["sh", "-c", _COMMAND]
+    engine.client().create_container(IMAGE, command, name=container, labels=labels, network_disabled=True)
+    engine.start(container)
     live_run(store, run_id, DOCKER, {"container": container, "engine": engine.identity()})
 
 

@@ -45,7 +45,7 @@ def live_run(store: RunStore, run_id: str, target: Mapping[str, Any], claim: Map
     store.files.create_json(
         layout.rank_start(run_id, 0), {"rank": 0, "at": who["at"], "wrapper": who, "script": who}
     )
-    store.files.write(layout.heartbeat(run_id), layout.as_json(who))
+    store.files.write(layout.heartbeat(run_id), layout.as_json({"at": who["at"], "beat": 0}))
     return run_id
 
 
