@@ -1,7 +1,9 @@
 """Code into a container and outputs out of it, beside the engine's archive API with the same tar: ≥ 70 % of its speed.
 
 Both take turns, for 5 000 small files and for one of 1 GiB: staging beside `put_archive` of the very tar that it sends,
-collecting beside a `get_archive` that throws everything away. The memory is this process's own peak.
+from a file; collecting beside a `get_archive` of the very tar into one file on the same disk, which is the least that
+anybody does who wants it here: 5 000 files of their own cost more than one, and that is part of what is measured. The
+memory is this process's own peak. Takes two minutes and 3 GiB of the disks of the engine and of `folder`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def _measure(folder: Path) -> dict[str, Any]:
     try:
         _turn(lab, folder, (10, 10))  # imports and first connections
         before = _peak()
-        for name, shape, repeats in (("small", SMALL, 9), ("large", LARGE, 3)):
+        for name, shape, repeats in (("small", SMALL, 3), ("large", LARGE, 2)):
             turns = [_turn(lab, folder, shape) for _ in range(repeats)]
             seconds = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
             found |= {f"{name}_{key}_seconds": round(value, 3) for key, value in seconds.items()}
@@ -75,7 +77,8 @@ def _turn(lab: Lab, folder: Path, shape: tuple[int, int]) -> dict[str, float]:
         found["put"] = _timed(lambda: engine.put(made.container, plan.ROOT, _read(file)))
     tar.unlink()
     _as_outputs(made)
-    found["get"] = _timed(lambda: _fetch(engine, made))
+    found["get"] = _timed(lambda: _fetch(engine, made, tar))
+    tar.unlink()
     record = lab.store.record(spec.run_id)
     found["collect"] = _timed(lambda: collect.collect(record, made, engine, lab.store, None))
     count = len(list(lab.path(spec.run_id, "files", "outputs").rglob("file_*")))
@@ -135,11 +138,11 @@ def _read(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _fetch(engine: Engine, made: plan.DockerPlan) -> None:
+def _fetch(engine: Engine, made: plan.DockerPlan, tar: Path) -> None:
     """What the package docker itself needs for it."""
     stream, _ = engine.client().get_archive(made.container, plan.RUN_FOLDER)
-    for _ in stream:
-        pass
+    with tar.open("wb") as file:
+        file.writelines(stream)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _AGAIN = 5.0
 #: A run that was claimed so many seconds ago at most has just been started …
 _YOUNG = 3.0
 #: … and is left alone for so many: a short one is over before there is anything worth while to fetch.
-_ALONE = 0.6
+_ALONE = 1.0
 
 
 class Attendant:

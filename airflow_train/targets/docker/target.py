@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from airflow_train.environments.recipe import Needed
@@ -144,12 +145,13 @@ class DockerTarget:
         owner = image.owner(self._engine, made, found)
         if not created and store.files.exists(layout.claim(run_id)):
             return  # it was slow
-        self._engine.put(
-            made.container, plan.ROOT, iter(archive.Archive(spec, made, store, owner, variables))
-        )
+        with ThreadPoolExecutor(1) as meanwhile:  # an engine takes its time to say who it is
+            identity = meanwhile.submit(self._engine.identity)
+            contents = archive.Archive(spec, made, store, owner, variables)
+            self._engine.put(made.container, plan.ROOT, iter(contents))
         claim = {
             "container": made.container,
-            "engine": self._engine.identity(),
+            "engine": identity.result(),
             "host": self._engine.where,
             "at": protocol.timestamp(),
         }
