@@ -29,7 +29,7 @@ def test_a_task_waits_for_its_packages_and_its_log_shows_how_they_come(
     assert outcome.state == "success"
     assert outcome.xcom("train", "metrics") == {"version": "1.0"}
     shown = "".join(capfd.readouterr())
-    assert "phase build: building environment" in shown
+    assert "Preparing, phase build: " in shown
     assert "[build]  + probe==1.0" in shown
 
 
@@ -41,7 +41,7 @@ def test_packages_that_cant_be_built_are_no_bad_luck(
     outcome = run_dag(make_dag(train("broken", more="retries=1, retry_on=['infrastructure']")))
     assert outcome.task("train").try_number == 1
     [run] = store.list_runs()
-    assert run.error.endswith("Failed to build `broken==1.0`: error: no compiler for Fortran.")
+    assert "Failed to build `broken==1.0`: error: no compiler for Fortran; correct the packages" in run.error
 
 
 def test_an_index_that_cant_be_reached_is(

@@ -11,7 +11,7 @@ from airflow_train.runtime import parcel
 from airflow_train.runtime.parcel import MOST
 from airflow_train.targets.docker import parcel as reading
 
-FILES = {"report.json": b"{}", "files/outputs/späße\n": b"\0\xff\n" * 1000, "files/empty": b""}
+FILES = {"node_0/report.json": b"{}", "files/outputs/späße\n": b"\0\xff\n" * 1000, "files/empty": b""}
 
 
 def sent(folder: Path) -> bytes | None:
@@ -37,15 +37,15 @@ def fill(folder: Path) -> Path:
 def test_what_is_said_is_what_was_there(tmp_path: Path) -> None:
     said = sent(fill(tmp_path))
 
-    folders = dict.fromkeys(("files/", "files/outputs/", "files/outputs/nothing/"), b"")
+    folders = dict.fromkeys(("node_0/", "files/", "files/outputs/", "files/outputs/nothing/"), b"")
     assert reading.read(b"some words" + (said or b"")) == {**FILES, **folders}
 
 
 def test_the_last_of_several_counts(tmp_path: Path) -> None:
     first = sent(fill(tmp_path)) or b""
-    (tmp_path / "report.json").write_bytes(b"second")
+    (tmp_path / "node_0/report.json").write_bytes(b"second")
 
-    assert (reading.read(first + (sent(tmp_path) or b"")) or {})["report.json"] == b"second"
+    assert (reading.read(first + (sent(tmp_path) or b"")) or {})["node_0/report.json"] == b"second"
 
 
 @pytest.mark.parametrize("cut", [1, 4, 100, 2000])

@@ -345,9 +345,8 @@ def test_an_image_is_forgotten_when_no_run_uses_it(lab: Lab) -> None:
 def test_what_others_built_on_an_image_is_theirs(lab: Lab) -> None:
     run_id = lab.run("pass", **own()).record.run_id
     name = name_of(lab, run_id)
-    theirs = (
-        Engine({}).client().build(fileobj=io.BytesIO(f"FROM {name}\nENV THEIRS=1\n".encode()), decode=True)
-    )
+    wanted = io.BytesIO(f"FROM {name}\nENV THEIRS=1\n".encode())
+    theirs = Engine({}).client().build(fileobj=wanted, decode=True, rm=True)
     identity = [event["aux"]["ID"] for event in theirs if "aux" in event][-1]
     docker("tag", name, f"{name}-moved")
     docker("image", "rm", name)

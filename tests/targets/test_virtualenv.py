@@ -333,7 +333,7 @@ def test_the_python_that_is_wanted_is_found(lab: Lab, index: Index, python38: st
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"conda_packages": ["python=3.3"]}, "Python 3.3 is wanted and neither pyenv nor uv finds one"),
+        ({"conda_packages": ["python=3.99"]}, "Python 3.99 is wanted and neither pyenv nor uv finds one"),
         ({"conda_packages": ["numpy"]}, "conda_packages need micromamba, mamba or conda, and none"),
         ({"apt_packages": ["git"], "pip_packages": ["six"]}, "apt_packages can't be honoured on the local"),
         ({"dockerfile": "FROM x"}, "docker.base_dockerfile can't be honoured on the local target"),
