@@ -22,13 +22,19 @@ def train(*packages: str, more: str = "deferrable=False") -> str:
 
 
 def test_a_task_waits_for_its_packages_and_its_log_shows_how_they_come(
-    make_dag: Dag, run_dag: Run, script: Script, packages: Index, capfd: pytest.CaptureFixture[str]
+    make_dag: Dag,
+    run_dag: Run,
+    script: Script,
+    packages: Index,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     script("import probe; from train_run import Run; Run.get_context().log('version', probe.VERSION)")
     outcome = run_dag(make_dag(train("probe")))
     assert outcome.state == "success"
     assert outcome.xcom("train", "metrics") == {"version": "1.0"}
-    shown = "".join(capfd.readouterr())
+    # Airflow sets up logging with its first task: that one is heard on its output, later ones by pytest
+    shown = caplog.text + "".join(capfd.readouterr())
     assert "Preparing, phase build: " in shown
     assert "[build]  + probe==1.0" in shown
 
