@@ -4,7 +4,9 @@ Both take turns, for 5 000 small files and for one of 1 GiB: staging beside `put
 from a file; collecting beside a `get_archive` of the very tar into one file on the same disk, which is the least that
 anybody does who wants it here: 5 000 files of their own cost more than one, and that is part of what is measured;
 `unpack`, which no budget counts, is what tarfile takes for them on top. Each begins when the disks have nothing left to
-do. The memory is this process's own peak. Takes two minutes and 3 GiB of the disks of the engine and of `folder`.
+do. The memory is this process's own peak. Takes two minutes and 3 GiB of the engine's disk and of memory, where store
+and archives lie if there is room: an ext4 without a journal passes over every inode that was deleted lately, so that a
+new file costs 0.5 ms there beside 0.01 ms (measured after the deletion of some thousand), whoever makes it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import statistics
 import sys
 import tarfile
@@ -33,11 +36,13 @@ from tests.targets.lab import DOCKER, IMAGE, Lab, docker
 
 SMALL, LARGE = (5_000, 2_000), (1, 1 << 30)
 _CHUNK = 1 << 20
+_IN_MEMORY = Path("/dev/shm")
 
 
 def measure(folder: Path) -> dict[str, Any]:
     """Of both shapes `stage_times_raw` and `collect_times_raw`, medians in seconds; `peak_mb` beyond the start."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > 4 * LARGE[1]
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if roomy else folder) as place:
         return _measure(Path(place))
 
 
