@@ -242,6 +242,16 @@ def docker(*command: str, check: bool = True) -> str:
     return subprocess.run(["docker", *command], capture_output=True, text=True, check=check).stdout.strip()
 
 
+def changed_image(name: str, *command: str) -> str:
+    """The test image after a command was run in it."""
+    docker("run", "--name", name, IMAGE, *command)
+    try:
+        docker("commit", name, f"airflow-train-test/{name}")
+    finally:
+        docker("rm", name)
+    return f"airflow-train-test/{name}"
+
+
 def processes_of(run_id: str) -> list[tuple[int, str]]:
     """Living processes that carry a run id in their environment or command line, but for this one."""
     found = []

@@ -17,7 +17,7 @@ from airflow_train import targets
 from airflow_train.exceptions import ConfigurationError
 from airflow_train.lifecycle import cancel
 from airflow_train.targets.docker import plan
-from tests.targets.lab import DOCKER, IMAGE, Lab, docker, until
+from tests.targets.lab import DOCKER, IMAGE, Lab, changed_image, docker, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
 
@@ -206,13 +206,9 @@ def test_a_registry_that_does_not_answer_is_bad_luck(lab: Lab) -> None:
     assert len(found["message"].splitlines()) == 1
 
 
-def test_an_image_without_python_is_told_so(lab: Lab, tmp_path: Path) -> None:
-    docker("run", "--name", "no-python", IMAGE, "rm", "-f", "/usr/bin/python3")
-    try:
-        docker("commit", "no-python", "airflow-train-test/no-python")
-    finally:
-        docker("rm", "no-python")
-    found = verdict(lab, "pass", environment={"image": "airflow-train-test/no-python"})
+def test_an_image_without_python_is_told_so(lab: Lab) -> None:
+    image = changed_image("no-python", "rm", "-f", "/usr/bin/python3")
+    found = verdict(lab, "pass", environment={"image": image})
 
     assert found["reason"] == "could_not_start"
     assert "airflow-train-test/no-python has neither python3 nor python on its PATH" in found["message"]
@@ -221,14 +217,8 @@ def test_an_image_without_python_is_told_so(lab: Lab, tmp_path: Path) -> None:
 def test_an_image_whose_python_is_too_old_is_told_so(lab: Lab) -> None:
     script = "#!/bin/sh\necho SyntaxError: what is this\nexit 1\n"
     code = f"import os; os.remove('/usr/bin/python3'); open('/usr/bin/python3', 'w').write({script!r}); "
-    docker(
-        "run", "--name", "old-python", IMAGE, "python3", "-c", code + "os.chmod('/usr/bin/python3', 0o755)"
-    )
-    try:
-        docker("commit", "old-python", "airflow-train-test/old-python")
-    finally:
-        docker("rm", "old-python")
-    found = verdict(lab, "pass", environment={"image": "airflow-train-test/old-python"})
+    image = changed_image("old-python", "python3", "-c", code + "os.chmod('/usr/bin/python3', 0o755)")
+    found = verdict(lab, "pass", environment={"image": image})
 
     assert found["reason"] == "could_not_start"
     assert "needs Python 3.8 or later (SyntaxError: what is this)" in found["message"]

@@ -13,7 +13,7 @@ from airflow_train.lifecycle import observe
 from airflow_train.targets.docker import engine as calls
 from airflow_train.targets.docker import observe as watching
 from airflow_train.targets.docker import plan
-from tests.targets.lab import DOCKER, IMAGE, Lab, docker, until
+from tests.targets.lab import DOCKER, IMAGE, Lab, changed_image, docker, until
 from tests.targets.private_engine import PrivateEngine
 from tests.targets.relay import Relay
 from tests.targets.strikes import Strike
@@ -99,12 +99,8 @@ def test_a_submitter_that_was_taken_for_dead_keeps_the_container_it_has_started(
 ) -> None:
     """In an image whose interpreter is `python`, for which a container is made anew."""
     rename = "import os; os.rename('/usr/bin/python3', '/usr/bin/python')"
-    docker("run", "--name", "only-python", IMAGE, "python3", "-c", rename)
-    try:
-        docker("commit", "only-python", "airflow-train-test/only-python")
-    finally:
-        docker("rm", "only-python")
-    spec = lab.spec(WAITS, environment={"image": "airflow-train-test/only-python"})
+    image = changed_image("only-python", "python3", "-c", rename)
+    spec = lab.spec(WAITS, environment={"image": image})
     lab.store.create(spec)
     target: Any = targets.get(spec.target)
     target._engine.create(target.plan(spec, lab.store))  # so far the slow one has come
