@@ -80,3 +80,10 @@ def test_a_damaged_header_is_told() -> None:
     data[3] ^= 1
     with pytest.raises(EngineUnreachable):
         list(Stream(Answer(bytes(data), 512), "there").members())
+
+
+def test_a_damaged_header_of_another_kind_isn_t_taken_for_the_end() -> None:
+    data = bytearray(tar(tarfile.PAX_FORMAT))
+    data[data.index(b"././@PaxHeader") + 3] ^= 1
+    with pytest.raises(EngineUnreachable):
+        list(Stream(Answer(bytes(data), 512), "there").members())

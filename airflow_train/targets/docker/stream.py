@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from airflow_train.targets.docker.errors import EngineUnreachable, sentences, unreachable
 
 #: Most bytes of one chunk; engines send 32 kB at once.
 _CHUNK = 1 << 20
-_PLAIN = (tarfile.REGTYPE[0], tarfile.DIRTYPE[0])
+_FILE, _FOLDER = tarfile.REGTYPE[0], tarfile.DIRTYPE[0]
+_BLOCK = tarfile.BLOCKSIZE
+#: The contents of a file up to so many bytes come in one piece.
+_SMALL = 1 << 16
+#: zlib's other checksum is a sum of bytes by this.
+_PRIME = 65521
 
 
 class Stream:
@@ -32,21 +38,44 @@ class Stream:
 
         :raises EngineUnreachable: the engine went away on the way, or gave up.
         """
+        tar: Any = None
         try:
-            tar: Any = tarfile.TarFile(fileobj=self, tarinfo=_Header)  # type: ignore[arg-type]
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # it would remember them all
+            while True:
+                has_header = self._has(_BLOCK)
+                header = self._rest[self._from : self._from + _BLOCK]
+                if has_header and (tar is None or not tar.pax_headers) and (member := _plain(header)):
+                    self._pass(_BLOCK)
+                    end = self._at + member.size + -member.size % _BLOCK
+                else:  # tarfile knows all the others
+                    if tar is None:
+                        tar = tarfile.TarFile(fileobj=self, tarinfo=_Header)  # type: ignore[arg-type]
+                        member = tar.firstmember
+                        tar.firstmember = None
+                    else:
+                        tar.offset = self._at
+                        member = tar.next()
+                    tar.members.clear()  # it would remember them all
+                    end = tar.offset
+                if member is None:
+                    return
                 yield member
-        except tarfile.TarError as error:
+                self.seek(end)
+        except (tarfile.TarError, ValueError) as error:
             raise EngineUnreachable(unreachable(self._where, error)) from error
 
-    def content(self, member: tarfile.TarInfo) -> Iterator[bytes]:
+    def content(self, member: tarfile.TarInfo) -> Iterable[bytes]:
         """What the member holds that came last, in pieces; to be asked at most once, before the next member.
 
-        :raises EngineUnreachable: as `members`.
+        :raises EngineUnreachable: as `members`, then or while it is read.
         """
-        end = self._at + member.size
-        yield from self._pieces(member.size)
+        size = member.size
+        if size <= _SMALL and self._has(size):
+            return (self._take(size),)
+        return self._in_pieces(size)
+
+    def _in_pieces(self, size: int) -> Iterator[bytes]:
+        end = self._at + size
+        yield from self._pieces(size)
         if self._at < end:
             raise EngineUnreachable(unreachable(self._where, "EOF"))
 
@@ -55,48 +84,92 @@ class Stream:
         return self._at
 
     def seek(self, to: int) -> None:
-        """Read on up to a position."""
+        """Read on up to a position.
+
+        :raises tarfile.ReadError: there is less.
+        """
+        if 0 <= to - self._at <= len(self._rest) - self._from:
+            self._pass(to - self._at)
+            return
         for _ in self._pieces(to - self._at):
             pass
+        if self._at < to:
+            raise tarfile.ReadError("EOF")
 
     def read(self, size: int) -> bytes:
         """So many bytes, less at the end."""
-        return b"".join(self._pieces(size))
+        return self._take(size) if size <= _SMALL and self._has(size) else b"".join(self._pieces(size))
+
+    def _has(self, size: int) -> bool:
+        """Are so many bytes at hand, or to be had?"""
+        while len(self._rest) - self._from < size:
+            chunk = self._next()
+            if not chunk:
+                return False
+            self._rest, self._from = self._rest[self._from :] + chunk, 0
+        return True
+
+    def _take(self, size: int) -> bytes:
+        found = self._rest[self._from : self._from + size]
+        self._pass(size)
+        return found
+
+    def _pass(self, size: int) -> None:
+        self._from += size
+        self._at += size
+
+    def _next(self) -> bytes:
+        with sentences("copying from a container", self._where):
+            return next(self._chunks, b"")
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         while size > 0:
             if self._from == len(self._rest):
-                with sentences("copying from a container", self._where):
-                    self._rest, self._from = next(self._chunks, b""), 0
+                self._rest, self._from = self._next(), 0
                 if not self._rest:
                     return
-            piece = self._rest[
-                self._from : self._from + size
-            ]  # bytes that are wanted as a whole aren't copied
-            self._from += len(piece)
-            self._at += len(piece)
+            # bytes that are wanted as a whole aren't copied
+            piece = self._take(min(size, len(self._rest) - self._from))
             size -= len(piece)
             yield piece
 
 
+def _plain(header: bytes) -> tarfile.TarInfo | None:
+    """What the header of a plain file or folder says, in a tenth of tarfile's time; None for any other.
+
+    :raises tarfile.ReadError: it is damaged.
+    """
+    if header[156] not in (_FILE, _FOLDER) or header[124] & 0x80:
+        return None
+    _check(header)
+    name = _text(header[:100])
+    made = tarfile.TarInfo(name)
+    made.type, made.size = header[156:157], int(header[124:136].strip(b" \0") or b"0", 8)
+    if header[345] and (prefix := _text(header[345:500])):
+        made.name = f"{prefix}/{name}"
+    if header[156] == _FOLDER:
+        made.name, made.size = made.name.rstrip("/"), 0
+    return made
+
+
+def _check(header: bytes) -> None:
+    """The sum of all bytes, those of the sum itself as spaces; compared by a prime, which is a tenth of the work."""
+    found = (zlib.adler32(header[:148], zlib.adler32(header[156:])) & 0xFFFF) - 1 + 8 * 0x20
+    if (found - int(header[148:156].strip(b" \0") or b"0", 8)) % _PRIME:
+        raise tarfile.ReadError("bad checksum")
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(tarfile.ENCODING, "surrogateescape")
+
+
 class _Header(tarfile.TarInfo):
-    """Reads the headers of plain files and folders in a third of the time."""
+    """For what is no plain file or folder: tarfile takes half a header, or a damaged one, for the end."""
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Header:  # type: ignore[override]
-        if len(buf) < tarfile.BLOCKSIZE:
-            raise tarfile.ReadError("EOF")  # tarfile would take it for the end
-        if buf[156] not in _PLAIN or buf[124] & 0x80:
-            return super().frombuf(buf, encoding, errors)
-        found = sum(buf) - sum(buf[148:156]) + 8 * 0x20
-        if found != int(buf[148:156].strip(b" \0"), 8):
-            raise tarfile.ReadError("bad checksum")
-        made = cls(_text(buf[:100], encoding, errors))
-        made.type, made.size = buf[156:157], int(buf[124:136].strip(b" \0") or b"0", 8)
-        if prefix := _text(buf[345:500], encoding, errors):
-            made.name = f"{prefix}/{made.name}"
-        return made
-
-
-def _text(field: bytes, encoding: str, errors: str) -> str:
-    return field.partition(b"\0")[0].decode(encoding, errors)
+        if len(buf) < _BLOCK:
+            raise tarfile.ReadError("EOF")
+        if any(buf):
+            _check(buf)
+        return super().frombuf(buf, encoding, errors)
