@@ -101,8 +101,9 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
             )
             message = phase.too_long(record.stop.get("detail", ""))
             return replace(failed, reason="phase_limit", message=message)
-    if stopped in (protocol.STOP_LAUNCHER, protocol.STOP_OUTSIDE) and record.stop:
-        return replace(failed, message=f"The run was lost: {record.stop['detail']}.")
+    if stopped in (protocol.STOP_LAUNCHER, protocol.STOP_OUTSIDE, protocol.STOP_NODE_LOST) and record.stop:
+        message = f"The run was lost: {record.stop['detail']}."
+        return replace(failed, message=message, node=record.stop.get("node"))
     if problem and not exits:
         why = (record.report or {}).get("reason") or failed.reason
         return replace(failed, reason=why, message=f"Nothing was started: {problem}.")

@@ -1,4 +1,4 @@
-"""Entry point of the zipapp: `python runtime.pyz node|container|collect|rank /path/to/launch.json`.
+"""Entry point of the zipapp: `runtime.pyz node|container|collect LAUNCH.json`, `runtime.pyz rank RUN_FOLDER`.
 
 `node` returns at once: the supervisor goes on as a daemon in a session of its own, so that nothing that happens to
 whoever started it reaches it. `container` is the same supervisor as the first process of a container: it stays, and
@@ -15,7 +15,10 @@ import sys
 def main() -> int:
     """Run one command; the exit code is 2 for a command line or launch file that isn't understood."""
     if len(sys.argv) != 3 or sys.argv[1] not in ("node", "container", "collect", "rank"):
-        print("usage: runtime.pyz node|container|collect|rank LAUNCH.json", file=sys.stderr)
+        print(
+            "usage: runtime.pyz node|container|collect LAUNCH.json, runtime.pyz rank RUN_FOLDER",
+            file=sys.stderr,
+        )
         return 2
     if sys.argv[1] == "node":
         if os.fork():

@@ -5,28 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 
-from airflow_train.runtime import cgroups, exits, protocol, rank
+from airflow_train.runtime import cgroups, exits, rank
+from airflow_train.runtime.ranks import NodeRanks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class ForkedRanks:
-    """The ranks of a node, as the supervisor sees them. `mpirun.MpirunRanks` has the same methods."""
-
-    #: How the launcher was lost; nothing stands between the supervisor and these ranks.
-    lost: str | None = None
+class ForkedRanks(NodeRanks):
+    """Ranks whose wrappers are children of the supervisor."""
 
     def __init__(self, launch: dict[str, Any]) -> None:
-        self.launch = launch
-        self.started = protocol.timestamp()
+        super().__init__(launch)
         #: pid of a wrapper → (its rank, write end of its control pipe)
         self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
 
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Start every rank, in the groups that hold the memory limit if there are any."""
-        self.started, self.place = protocol.timestamp(), place
+        super().start(ports, place)
         for one in self.launch["ranks"]:
             self._start(one, ports)
 
@@ -53,14 +50,6 @@ class ForkedRanks:
         """Ranks that haven't ended."""
         return [one for one, _ in self.wrappers.values()]
 
-    def sources(self) -> list[int]:
-        """Descriptors that become readable when `ended` should be asked, beside SIGCHLD."""
-        return []
-
-    def news(self) -> list[str]:
-        """What people should hear of these ranks now."""
-        return []
-
     def children(self) -> set[int]:
         """Child processes that nobody else may reap."""
         return set(self.wrappers)
@@ -81,6 +70,3 @@ class ForkedRanks:
                 os.close(control)
                 ended.append((one, exits.of_wrapper(self.launch, one, self.started, status, self.place)))
         return ended
-
-    def close(self) -> None:
-        """Clear what belongs to the ranks together."""

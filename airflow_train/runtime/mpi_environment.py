@@ -43,6 +43,16 @@ def for_mpirun(environment: Mapping[str, str]) -> Dict[str, str]:
     return kept
 
 
+def daemons(interface: str) -> Dict[str, str]:
+    """What makes mpirun and its daemons meet on that network interface of this node."""
+    return dict.fromkeys(("OMPI_MCA_oob_tcp_if_include", "PRTE_MCA_prte_if_include"), interface)
+
+
+def ranks(interface: str) -> Dict[str, str]:
+    """The same for ranks."""
+    return {"OMPI_MCA_btl_tcp_if_include": interface}
+
+
 def restored(environment: Mapping[str, str]) -> Dict[str, str]:
     """What a rank shall see of it."""
     return {

@@ -13,13 +13,16 @@ from typing import Any
 from airflow_train.runtime import exits, handed, mpi_environment, processes, protocol, rank, records
 
 
-def main(launch_path: str) -> int:
+def main(run_folder: str) -> int:
     """Run the rank that mpirun has made of this process; 2 when it made none."""
-    launch = records.read(launch_path)
     told = json.loads(os.environ.get(protocol.MPI) or "{}")
+    folder = protocol.node_folder(told.get("node", 0))
+    launch = records.read(os.path.join(run_folder, folder, protocol.LAUNCH_FILE))
     number = os.environ.get("OMPI_COMM_WORLD_RANK")
     os.environ.update(mpi_environment.restored(os.environ))
-    one = next((one for one in launch["ranks"] if str(one["rank"]) == number), None) if launch else None
+    if told.get("interface"):
+        os.environ.update(mpi_environment.ranks(told["interface"]))
+    one = next((one for one in _world(launch) if str(one["rank"]) == number), None) if launch else None
     if launch is None or one is None or not told:
         print(
             "no rank %s is planned; mpirun has to start this, once for every rank" % number, file=sys.stderr
@@ -33,9 +36,10 @@ def main(launch_path: str) -> int:
     except EOFError:  # the supervisor is dead
         return 1
     parent = os.getppid()
-    if parent == told["supervisor"]:  # mpirun is dead, and the supervisor has inherited its child
+    if parent in told["heirs"]:  # mpirun is dead, and its child has been inherited
         return 1
-    problem = wrong_world(launch)
+    launch["addresses"] = told["addresses"]
+    problem = wrong_world(launch, one, told["node"])
     if problem:
         record = exits.empty(one, protocol.timestamp(), could_not_start=problem)
         records.create(exits.path(launch, one), record)
@@ -62,9 +66,18 @@ def _wrap(
     wrapper.finish()
 
 
-def wrong_world(launch: dict[str, Any]) -> str | None:
-    """What is wrong with the number of ranks that mpirun has started, if something is."""
-    planned, found = len(launch["ranks"]), os.environ.get("OMPI_COMM_WORLD_SIZE")
-    if found == str(planned):
-        return None
-    return "mpirun has made a world of %s ranks, but %d are planned" % (found, planned)
+def wrong_world(launch: dict[str, Any], one: dict[str, Any], node: int) -> str | None:
+    """What is wrong with the ranks that mpirun has started, their number or their places, if something is."""
+    planned, found = len(_world(launch)), os.environ.get("OMPI_COMM_WORLD_SIZE")
+    if found != str(planned):
+        return "mpirun has made a world of %s ranks, but %d are planned" % (found, planned)
+    if launch.get("meeting") and one["node"] != node:
+        return "mpirun has started rank %d on node %d instead of node %d" % (one["rank"], node, one["node"])
+    return None
+
+
+def _world(launch: dict[str, Any]) -> list[dict[str, Any]]:
+    """All ranks that mpirun starts: those of this node have an environment."""
+    others = (launch.get("meeting") or {}).get("world", ())
+    own = {one["rank"]: one for one in launch["ranks"]}
+    return [*own.values(), *(one for one in others if one["rank"] not in own)]

@@ -16,58 +16,68 @@ import signal
 import socket
 import tempfile
 import time
-from typing import Any, NoReturn
+from typing import Any, Callable, NoReturn
 
-from airflow_train.runtime import cgroups, exits, handed, mpi_environment, processes, protocol
+from airflow_train.runtime import cgroups, exits, handed, mpi_environment, open_mpi, processes, protocol
+from airflow_train.runtime.ranks import NodeRanks
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
 #: Seconds within which a killed mpirun can be waited for when a rank has ended of its death.
 KILLED_WITHIN = 0.05
+#: An error class of MPI, of which Open MPI makes exit codes.
+MPI_ERR_UNKNOWN = 14
 #: What people are told when mpirun does nothing any more though it lives.
 STOPPED = "mpirun (process %d) was stopped by a signal, and ranks that end wait for it; `kill -CONT %d` lets it go on"
 
 
-class MpirunRanks:
-    """The same as `forked.ForkedRanks`, by one mpirun."""
+class WrapperRanks(NodeRanks):
+    """Ranks whose wrappers an mpirun starts, maybe that of another node."""
 
     def __init__(self, launch: dict[str, Any]) -> None:
-        self.launch = launch
-        self.started = protocol.timestamp()
-        #: How mpirun ended, if it did while ranks were left.
-        self.lost: str | None = None
+        super().__init__(launch)
         self.session = session_folder(launch["run_folder"], len(launch["ranks"]))
-        self._pid: int | None = None
+        #: Network interface by which the nodes are connected, where there are several.
+        self.interface = ""
         self._listener: socket.socket | None = None
         self._left: dict[int, dict[str, Any]] = {}
         self._wrappers: dict[int, socket.socket] = {}
         self._said = b""
-        self._all_well = True
-        self._stopped = False
-        self._said_before = 0
 
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
-        """Start mpirun, which starts every rank."""
-        self.started, self.place = protocol.timestamp(), place
+        """Let wrappers come."""
+        super().start(ports, place)
         shutil.rmtree(self.session, ignore_errors=True)
         os.mkdir(self.session, 0o700)
-        address = os.path.join(self.session, "control")
+        self._address = os.path.join(self.session, "control")
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(address)
+        self._listener.bind(self._address)
         self._listener.listen(len(self.launch["ranks"]))
         self._listener.settimeout(0)
-        told = {"socket": address, "supervisor": os.getpid(), "ports": ports, "place": place}
+        self._ports = ports
+        self._left = {one["rank"]: one for one in self.launch["ranks"]}
+
+    def environment(self, launchers: list[int]) -> dict[str, str]:
+        """What mpirun or its daemon shall see, for itself and for the wrappers.
+
+        :param launchers: processes that inherit the wrappers when mpirun or its daemon dies.
+        """
+        told: dict[str, Any] = {
+            "node": (self.launch.get("meeting") or {}).get("node", 0),
+            "socket": self._address,
+            "heirs": [os.getpid(), *launchers],
+            "ports": self._ports,
+            "addresses": self.launch.get("addresses"),
+            "place": self.place,
+            "interface": self.interface,
+        }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
         environment = mpi_environment.for_mpirun(environment)
+        if self.interface:
+            environment.update(mpi_environment.daemons(self.interface))
         environment[protocol.RUN_ID] = self.launch["run_id"]
         environment[protocol.MPI] = json.dumps(told)
-        argv = [part.replace(protocol.SESSION_PLACEHOLDER, self.session) for part in self.launch["mpirun"]]
-        parent = os.getpid()
-        self._said_before = _length_of_log()
-        self._left = {one["rank"]: one for one in self.launch["ranks"]}
-        self._pid = os.fork()
-        if self._pid == 0:
-            _become_mpirun(argv, environment, self.launch["work_folder"], parent)
+        return environment
 
     def left(self) -> list[dict[str, Any]]:
         return list(self._left.values())
@@ -75,6 +85,88 @@ class MpirunRanks:
     def sources(self) -> list[int]:
         listener = [] if self._listener is None else [self._listener.fileno()]
         return listener + [self._wrappers[number].fileno() for number in self._here()]
+
+    def tell(self, command: bytes) -> None:
+        self._said += command  # for those that mpirun is about to start
+        for connection in self._wrappers.values():
+            with contextlib.suppress(OSError):
+                connection.sendall(command)
+
+    def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        self._accept()
+        ended = []
+        for number in self._here():
+            if select.select([self._wrappers[number]], [], [], 0)[0]:  # its last word, or its death
+                with contextlib.suppress(OSError):
+                    self._wrappers[number].recv(64)
+                one = self._left.pop(number)
+                ended.append((one, exits.of_wrapper(self.launch, one, self.started, 0, self.place)))
+        if self._said and not self._here():
+            self._drop_absent()
+        return ended
+
+    def _drop_absent(self) -> None:
+        """Who hasn't come by now shall not start any more."""
+        for number in set(self._left).difference(self._wrappers):
+            del self._left[number]
+
+    def _here(self) -> list[int]:
+        """Ranks that mpirun has started and that haven't ended."""
+        return [number for number in self._left if number in self._wrappers]
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.settimeout(1.0)
+                with contextlib.suppress(OSError, ValueError):
+                    number = _first_line(connection)
+                    handed.pass_on(self.launch, connection)
+                    connection.sendall(self._said)
+                    self._wrappers[number] = connection
+
+    def let_go(self) -> None:
+        """Let the wrappers end."""
+        for connection in self._wrappers.values():
+            connection.close()
+        if self._listener is not None:
+            self._listener.close()
+
+    def clear(self) -> None:
+        """Remove what Open MPI keeps while it runs."""
+        processes.end_descendants()
+        shutil.rmtree(self.session, ignore_errors=True)
+
+
+class MpirunRanks(WrapperRanks):
+    """The same with an mpirun of this node."""
+
+    def __init__(self, launch: dict[str, Any]) -> None:
+        super().__init__(launch)
+        #: Puts into the session folder what mpirun needs; gives placeholders of its command line and their values.
+        self.prepare: Callable[[], dict[str, str]] = dict
+        #: Do ranks on other nodes need this mpirun still?
+        self.needed = False
+        self._pid: int | None = None
+        self._all_well = True
+        self._stopped = False
+        self._said_before = 0
+
+    def start(self, ports: list[int], place: cgroups.Place | None) -> None:
+        """Start mpirun, which starts every rank."""
+        super().start(ports, place)
+        found = {protocol.SESSION_PLACEHOLDER: self.session, **self.prepare()}
+        argv = open_mpi.command(self.launch["mpirun"], found)
+        environment, parent = self.environment([]), os.getpid()
+        self._said_before = _length_of_log()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_mpirun(argv, environment, self.launch["work_folder"], parent)
+
+    def cut_off(self, record: dict[str, Any]) -> bool:
+        """Open MPI 5 ends ranks that lose another one at once, by this code; scripts that mean it lose a second."""
+        return bool(record["code"] == MPI_ERR_UNKNOWN)
 
     def news(self) -> list[str]:
         """One sentence when mpirun was stopped, as by SIGSTOP: ranks that end wait for it."""
@@ -84,38 +176,25 @@ class MpirunRanks:
     def children(self) -> set[int]:
         return set() if self._pid is None else {self._pid}
 
-    def tell(self, command: bytes) -> None:
-        self._said += command  # for those that mpirun is about to start
-        for connection in self._wrappers.values():
-            with contextlib.suppress(OSError):
-                connection.sendall(command)
-
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         end = self._end_of_mpirun()
         self._accept()
-        ended = []
         running = len(self._here())
-        for number in self._here():
-            if select.select([self._wrappers[number]], [], [], 0)[0]:  # its last word, or its death
-                with contextlib.suppress(OSError):
-                    self._wrappers[number].recv(64)
-                one = self._left.pop(number)
-                ended.append((one, exits.of_wrapper(self.launch, one, self.started, 0, self.place)))
+        ended = super().ended()
         if not end and any(exit_record["code"] != 0 for _, exit_record in ended) and self._was_killed():
             end = self._end_of_mpirun()  # ranks that lose it while they start say no more than code 1
-        if end or (self._said and not self._here()):  # who hasn't come by now shall not start any more
-            for number in set(self._left).difference(self._wrappers):
-                del self._left[number]
-                self._all_well = False
+        if end:
+            self._drop_absent()
         self._all_well = self._all_well and all(exit_record["code"] == 0 for _, exit_record in ended)
-        if end and (self._left or not self._all_well):
+        if end and (self._left or self.needed or not self._all_well):
             counts = (len(self._wrappers), len(self.launch["ranks"]), running)
             self.lost = end + " with %d of %d ranks started and %d running" % counts + self._last_words()
         return ended
 
-    def _here(self) -> list[int]:
-        """Ranks that mpirun has started and that haven't ended."""
-        return [number for number in self._left if number in self._wrappers]
+    def _drop_absent(self) -> None:
+        if set(self._left).difference(self._wrappers):
+            self._all_well = False
+        super()._drop_absent()
 
     def _was_killed(self) -> bool:
         """Has a signal ended mpirun? Its sockets close, which ranks notice, a moment before it can be waited for."""
@@ -147,26 +226,11 @@ class MpirunRanks:
         words = [line for line in said if line.strip("-")]
         return (": " + " ".join(words[:4]))[:400].rstrip(".") if words else ""
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                connection, _ = self._listener.accept()
-                connection.settimeout(1.0)
-                with contextlib.suppress(OSError, ValueError):
-                    number = _first_line(connection)
-                    handed.pass_on(self.launch, connection)
-                    connection.sendall(self._said)
-                    self._wrappers[number] = connection
-
-    def close(self) -> None:
-        """Let the wrappers and mpirun go, and remove what Open MPI keeps while it runs."""
+    def let_go(self) -> None:
+        """Let the wrappers and mpirun end."""
         if self._pid is not None and not self._all_well:
             os.kill(self._pid, signal.SIGKILL)  # else it blames in many words whoever leaves first now
-        for connection in self._wrappers.values():
-            connection.close()
-        if self._listener is not None:
-            self._listener.close()
+        super().let_go()
         deadline = time.monotonic() + PATIENCE
         while self._pid is not None and time.monotonic() < deadline:
             if os.waitpid(self._pid, os.WNOHANG)[0]:
@@ -176,8 +240,7 @@ class MpirunRanks:
         if self._pid is not None:
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
-        processes.end_descendants()
-        shutil.rmtree(self.session, ignore_errors=True)
+            self._pid = None
 
 
 #: What Open MPI 4 shares with a rank's neighbours, and as much again (bytes); containers often have 64 MB in all.

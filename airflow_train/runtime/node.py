@@ -54,7 +54,8 @@ class Node:
         self.progress = progress.Progress(launch)
         self.usage = usage.Usage(launch)
         self.phases = phases.Phases(launch.get("limits") or {}, self._event)
-        self.ranks = parts.ranks(launch)
+        self.meeting = parts.meeting(launch)
+        self.ranks = parts.ranks(launch, self.meeting)
         self.memory = NodeMemory(launch, folder)
         self.mirror = parts.mirror(launch)
         self.outbox = parts.outbox(launch)
@@ -72,10 +73,10 @@ class Node:
             signal.signal(signal.SIGTERM, self._told_to_stop)
         self.heartbeat.beat()
         if not self._canceled():
-            staged = self._stage()
+            ready = self._ready()
             if self._told:
                 self._stop_record(protocol.STOP_OUTSIDE, detail=STOPPED_OUTSIDE)
-            elif staged and not self._canceled():
+            elif ready and not self._canceled():
                 try:
                     self._start_ranks()
                 except OSError as error:
@@ -87,6 +88,10 @@ class Node:
             self._stop_record(protocol.STOP_CANCEL)
         self.collect()
 
+    def _ready(self) -> bool:
+        """Do what comes before the ranks; False when there is no point in starting them."""
+        return self._stage()
+
     def _stage(self) -> bool:
         try:
             if self.launch.get("build"):
@@ -94,7 +99,7 @@ class Node:
 
                 more = building.environment(self.launch, self.folder, self.phases, self._stage_tick)
                 self.launch.update(more)
-                self.ranks = parts.ranks(self.launch)
+                self.ranks = parts.ranks(self.launch, self.meeting)
             self.phases.enter("stage", "laying out the code")
             staging.lay_out(self.launch, self._stage_tick)
         except phases.LimitPassed:
@@ -146,15 +151,16 @@ class Node:
         signal.set_wakeup_fd(wakeup_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.memory.hold()
-        count = len(self.launch["ranks"])
-        if count > 1 or self.launch["mpirun"]:
-            self.phases.enter("meet", "waiting for %d ranks to start" % count)
+        if self.ranks.count > 1 or self.launch["mpirun"]:
+            self.phases.enter("meet", "waiting for %d ranks to start" % self.ranks.count)
         else:
             self._enter_run()
         self.usage.begin()
+        self.ranks.start(self._draw_ports(), self.memory.place)
+
+    def _draw_ports(self) -> list[int]:
         with ports.free(self.launch["ports"]) as numbers:
-            pass  # given back now, for the script to take
-        self.ranks.start(numbers, self.memory.place)
+            return numbers  # given back now, for the script to take
 
     def _enter_run(self) -> None:
         self.phases.enter("run", self.memory.not_held)
@@ -162,15 +168,15 @@ class Node:
 
     def _watch(self) -> None:
         next_look = 0.0
-        while self.ranks.left():
+        while not self.ranks.over():
             pause = LOOK / 10 if self.phases.name == "meet" else LOOK
             if select.select([self._wakeup, *self.ranks.sources()], [], [], pause)[0]:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
             self._reap()
-            if self.phases.name == "meet" and parts.started(self.launch) == len(self.launch["ranks"]):
+            if self.phases.name == "meet" and self.ranks.here() == self.ranks.count:
                 self._enter_run()
-            if time.monotonic() >= next_look and self.ranks.left():
+            if time.monotonic() >= next_look and not self.ranks.over():
                 next_look = time.monotonic() + LOOK
                 self.heartbeat.beat()
                 self.mirror.sync()
@@ -182,9 +188,22 @@ class Node:
         """Cancel, time limit, a verdict by somebody who gave this run up; then the end of the grace."""
         if self.outbox is None and not os.path.exists(self.path(protocol.LAUNCH_FILE)):
             self._abandon()
-        for words in self.memory.news(self.ranks.left()) + self.ranks.news():
-            self._event(self.phases.name, words)
+        for words in self.memory.news(self.ranks.left_here()) + self.ranks.news():
+            self._tell_news(words)
             print(protocol.timestamp(), words, flush=True)
+        self._find_reason()
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.ranks.tell(b"K")
+            self._kill_at = time.monotonic() + 2.0
+            if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
+                processes.kill_descendants()  # whoever started them reaps them
+            self._stopping = "forced"
+
+    def _tell_news(self, words: str) -> None:
+        self._event(self.phases.name, words)
+
+    def _find_reason(self) -> None:
+        """Stop the ranks if there is a reason to."""
         limit = self.launch["max_run_duration_seconds"]
         if os.path.exists(os.path.join(self.run_folder, protocol.VERDICT_FILE)):
             self._stop(protocol.STOP_JUDGED, grace=0.0)
@@ -195,23 +214,17 @@ class Node:
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         elif self.phases.name == "meet" and self.phases.passed():
-            met = "%d of %d ranks had started" % (parts.started(self.launch), len(self.launch["ranks"]))
+            met = "%d of %d ranks had started" % (self.ranks.here(), self.ranks.count)
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
         elif self.phases.name == "run" and not self._kill_at and self.progress.missing(self.mirror.copied):
             self._stop_hanging()  # ranks that were told to end have their grace
-        if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self.ranks.tell(b"K")
-            self._kill_at = time.monotonic() + 2.0
-            if self._stopping == "forced":  # wrappers that don't answer go down with everything below them
-                processes.kill_descendants()  # whoever started them reaps them
-            self._stopping = "forced"
 
     def _stop_hanging(self) -> None:
         from airflow_train.runtime import hanging  # most runs don't
 
         silent = self.launch["no_progress_timeout"]
         self._event("run", "nothing came for %g s, asking every rank what it is doing" % silent)
-        found = hanging.look(self.launch, self.ranks.left(), self.progress.last)
+        found = hanging.look(self.launch, self.ranks.left_here(), self.progress.last)
         self._stop(protocol.STOP_NO_PROGRESS, **found)
 
     def _abandon(self) -> None:
@@ -226,11 +239,15 @@ class Node:
             self._stopping = reason
             self._stop_record(reason, **facts)
             self.ranks.tell(b"T")
-            seconds = self.launch["grace_seconds"] if grace is None else grace
+            seconds = self._grace() if grace is None else grace
             self._kill_at = time.monotonic() + seconds
             print(
                 protocol.timestamp(), "stopping the ranks (%s), KILL in %g s" % (reason, seconds), flush=True
             )
+
+    def _grace(self) -> float:
+        """Seconds that ranks have between TERM and KILL."""
+        return float(self.launch["grace_seconds"])
 
     def _stop_record(self, reason: str, **facts: Any) -> None:
         stop = {"at": protocol.timestamp(), "reason": reason, **facts}
@@ -239,9 +256,9 @@ class Node:
 
     def _reap(self) -> None:
         ended = self.ranks.ended()
-        if self.ranks.lost is not None:
-            self._stop(protocol.STOP_LAUNCHER, detail=self.ranks.lost)
-        for one, exit_record in sorted(ended, key=lambda pair: str(pair[1]["ended"])):
+        for reason, facts in self.ranks.stops():
+            self._stop(reason, **facts)
+        for one, exit_record in sorted(ended, key=self.ranks.in_order):
             self._rank_ended(one, exit_record)
         processes.reap_others(self.ranks.children())
 

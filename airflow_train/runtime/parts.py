@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from airflow_train.runtime.channel import Outbox
-    from airflow_train.runtime.mpirun import MpirunRanks
+    from airflow_train.runtime.ranks import NodeRanks
 
 
 def mirror(launch: dict[str, Any]) -> collecting.LogMirror:
@@ -28,13 +28,36 @@ def mirror(launch: dict[str, Any]) -> collecting.LogMirror:
     return secret_logs.mirror(launch, *places)
 
 
-def ranks(launch: dict[str, Any]) -> forked.ForkedRanks | MpirunRanks:
+def number(launch: dict[str, Any]) -> int:
+    """The number of the node whose launch file this is."""
+    return (launch.get("meeting") or {"node": 0})["node"]  # type: ignore[no-any-return]
+
+
+def meeting(launch: dict[str, Any]) -> Any:
+    """The way to the other nodes (`meeting.Meeting`); None where there are none."""
+    if not launch.get("meeting"):
+        return None
+    from airflow_train.runtime.meeting import Meeting  # every run waits for this process's imports
+
+    return Meeting(launch)
+
+
+def ranks(launch: dict[str, Any], meeting: Any = None) -> NodeRanks:
     """What starts the ranks, and speaks to them."""
+    own = _own_ranks(launch)
+    if meeting is None:
+        return own
+    from airflow_train.runtime import across
+
+    return (across.OwnRanks if meeting.node else across.AllRanks)(launch, own, meeting)
+
+
+def _own_ranks(launch: dict[str, Any]) -> NodeRanks:
     if not launch.get("mpirun"):
         return forked.ForkedRanks(launch)
     from airflow_train.runtime import mpirun  # every run waits for this process's imports
 
-    return mpirun.MpirunRanks(launch)
+    return (mpirun.WrapperRanks if number(launch) else mpirun.MpirunRanks)(launch)
 
 
 def outbox(launch: dict[str, Any]) -> Outbox | None:
@@ -44,14 +67,6 @@ def outbox(launch: dict[str, Any]) -> Outbox | None:
     from airflow_train.runtime.channel import Outbox
 
     return Outbox(launch["outbox"], launch["run_folder"])
-
-
-def started(launch: dict[str, Any]) -> int:
-    """How many ranks have started."""
-    folders = [
-        os.path.join(launch["run_folder"], protocol.rank_folder(one["rank"])) for one in launch["ranks"]
-    ]
-    return sum(os.path.exists(os.path.join(folder, "start.json")) for folder in folders)
 
 
 class Heartbeat:

@@ -7,14 +7,19 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
     node_0/launch.json   {"protocol", "run_id", "run_folder", "work_folder", "snapshot": {"manifest", "blobs"} or
                          {"folder"}, "script_path", "command", "environment", "secrets", "ports", "grace_seconds",
                          "max_run_duration_seconds", "no_progress_timeout", "stacks_folder", "limits",
-                         "checkpoints", "memory_bytes", "mpirun", "outbox", "inside", "retry", "build",
+                         "checkpoints", "memory_bytes", "mpirun", "outbox", "inside", "retry", "meeting", "build",
                          "programs",
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
-                         seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is the command line that
-                         starts the rank wrappers, or null when the supervisor does; `outbox` is the folder of segments
-                         (`channel.py`) in a container that can't write to the run store, else null; `inside` is the
-                         folder of a container's own affairs, else null; `retry` is null or
+                         seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is {"program",
+                         "arguments": {major version of Open MPI: [argument, …]}}, which starts the rank wrappers, or
+                         null when the supervisor does; `meeting` is null, or, where this node is one of several that
+                         have supervisors of their own, {"node", "nodes", "host", "port", "certificates", "world",
+                         "ports"}: its number, how many there are, where node 0 is to be found, the folder of
+                         `CERTIFICATE_FILES`, which are removed when read, [{"rank", "node", "serves"}] of all nodes
+                         (`ranks` are this node's own), and on which node each of the ports has to be free; `outbox` is
+                         the folder of segments (`channel.py`) in a container that can't write to the run store, else
+                         null; `inside` is the folder of a container's own affairs, else null; `retry` is null or
                          {"times", "terminal_exit_codes"}: a script that fails is started again by its wrapper;
                          `checkpoints` are copied for the script to read: [{"source", "target"}];
                          `build` is null, or an environment that the ranks need: {"interpreter", "lock", "ready",
@@ -99,8 +104,8 @@ WATCHED = "AIRFLOW_TRAIN_WATCHED"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
-#: What the supervisor tells wrappers that mpirun starts: {"socket", "supervisor": pid, "ports", "place"} (the last
-#: of `cgroups.py`); scripts don't see it.
+#: What the supervisor tells wrappers that mpirun starts: {"node", "socket", "heirs": [pid], "ports", "addresses",
+#: "place" (of `cgroups.py`), "interface"}; scripts don't see it.
 MPI = "AIRFLOW_TRAIN_MPI"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
@@ -161,6 +166,8 @@ STOP_NO_PROGRESS = "no_progress"
 STOP_LAUNCHER = "launcher"
 #: Whoever rules the container told it to stop.
 STOP_OUTSIDE = "outside"
+#: A node's supervisor or machine is gone or can't be reached; `node` names it, `detail` says how it was noticed.
+STOP_NODE_LOST = "node_lost"
 
 # `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.
 BY_SUPERVISOR = "supervisor"
@@ -174,8 +181,19 @@ SERVED = "served"
 
 #: In an environment value or argument of a launch: replaced by the Nth free TCP port of the node.
 PORT_PLACEHOLDER = "@PORT%d@"
-#: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does.
+#: The same for the address of node N.
+ADDRESS_PLACEHOLDER = "@ADDRESS%d@"
+#: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does, …
 SESSION_PLACEHOLDER = "@SESSION@"
+#: … and by what starts the agent (`agent.py`).
+AGENT_PLACEHOLDER = "@AGENT@"
+#: Below the session folder: addresses of the nodes and their slots, for mpirun.
+HOST_FILE = "hosts"
+
+#: What a node shows to the others: the run's authority, its own certificate, and the key to that.
+CERTIFICATE_FILES = ("authority.pem", "certificate.pem", "key.pem")
+#: Where node 0 waits for the others, unless its launch file says otherwise.
+MEETING_PORT = 6174
 
 
 #: `by` of a claim, or of an event, of somebody who only looks at a run.
@@ -199,6 +217,11 @@ def packed(secrets: dict[str, str], inherited: dict[str, str]) -> bytes:
 def segment(number: int) -> str:
     """Name of a segment in an outbox."""
     return "%08d" % number
+
+
+def certificate_name(node: int) -> str:
+    """Common name in the certificate of a node."""
+    return "node %d" % node
 
 
 def node_folder(node: int) -> str:

@@ -61,6 +61,8 @@ def environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) 
         for name, value in layer.items():
             for index, port in enumerate(ports):
                 value = value.replace(protocol.PORT_PLACEHOLDER % index, str(port))
+            for node, address in enumerate(launch.get("addresses") or ()):
+                value = value.replace(protocol.ADDRESS_PLACEHOLDER % node, address)
             environment[name] = value
     if launch.get("programs"):
         environment["PATH"] = os.pathsep.join([launch["programs"], environment.get("PATH", os.defpath)])

@@ -6,8 +6,7 @@ import fcntl
 import os
 import signal
 
-from airflow_train.runtime import handed, parcel, processes, protocol, records
-from airflow_train.runtime.node import Node
+from airflow_train.runtime import handed, node, parcel, parts, processes, protocol, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def main(launch_path: str, source: int = 0) -> int:
     for name in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(name, signal.SIG_IGN)
     processes.adopt_orphans()
-    Node(launch, folder).run()
+    _node(launch, folder).run()
     return 0
 
 
@@ -52,7 +51,7 @@ def in_container(launch_path: str) -> int:
     launch = records.read(launch_path)
     if launch is None:
         return 2
-    log = os.path.join(launch["run_folder"], protocol.node_log(0))
+    log = os.path.join(launch["run_folder"], protocol.node_log(parts.number(launch)))
     os.makedirs(os.path.dirname(log), exist_ok=True)
     words = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     output = os.dup(1)
@@ -73,9 +72,17 @@ def collect_again(launch_path: str, source: int = 0) -> int:
     if launch is None:
         return 2
     handed.receive(launch, source)  # who doesn't have them collects too, but for logs
-    node = Node(launch, os.path.dirname(launch_path))
+    found = _node(launch, os.path.dirname(launch_path))
     with open(launch_path, "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two who look at once collect one after the other
-        if records.read(node.path(protocol.REPORT_FILE)) is None:
-            node.collect(by=protocol.SUCCESSOR)
+        if records.read(found.path(protocol.REPORT_FILE)) is None:
+            found.collect(by=protocol.SUCCESSOR)
     return 0
+
+
+def _node(launch: dict[str, Any], folder: str) -> node.Node:
+    if not launch.get("meeting"):
+        return node.Node(launch, folder)
+    from airflow_train.runtime import nodes  # most runs have one
+
+    return nodes.of(launch, folder)

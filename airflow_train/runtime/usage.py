@@ -100,7 +100,7 @@ class Usage:
             json.dumps({"k": "scalar", "n": name, "v": value, "t": moment}, separators=(",", ":")) + "\n"
             for name, value in found.items()
         )
-        path = os.path.join(self._run_folder, protocol.system_metrics_file(0))
+        path = os.path.join(self._run_folder, protocol.system_metrics_file(self._ranks[0]["node"]))
         with records.tolerated("system metric"):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "a", encoding="ascii") as file:

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_train.runs import run_definition
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
-from airflow_train.targets import mpi
+from airflow_train.targets import mpi, world
 
-ADDRESS = "127.0.0.1"
 #: A command finds the programs of a named interpreter's folder, $0, before all others, as in an activated environment.
 _FIRST_ON_PATH = 'PATH="$0:$PATH"; export PATH; exec "$@"'
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """How a node finds the others; each has a supervisor, and node 0 is where they meet."""
+
+    node: int
+    #: Name or IPv4 address by which the others reach node 0; node 0 itself doesn't look at it.
+    host: str
+    #: Folder of the node's certificates (`certificates.py`).
+    certificates: str
+    port: int = protocol.MEETING_PORT
 
 
 @dataclass(frozen=True)
@@ -46,10 +57,21 @@ class Places:
     inside: str = ""
     #: What builds the environment that `interpreter` belongs to, as in the launch file.
     build: Mapping[str, Any] | None = None
+    #: Way to the other nodes, where each has a supervisor of its own.
+    meeting: Meeting | None = None
+
+    @property
+    def node(self) -> int:
+        """Number of the node that is launched."""
+        return self.meeting.node if self.meeting else 0
+
+    def folder(self) -> str:
+        """Folder of the node."""
+        return os.path.join(self.run_folder, protocol.node_folder(self.node))
 
     def file(self) -> str:
         """Where the launch file lies."""
-        return os.path.join(self.run_folder, protocol.node_folder(0), protocol.LAUNCH_FILE)
+        return os.path.join(self.folder(), protocol.LAUNCH_FILE)
 
     def runtime_command(self) -> tuple[str, ...]:
         """What starts the runtime; a command of it and the launch file follow.
@@ -60,7 +82,7 @@ class Places:
 
     def wrapper(self) -> list[str]:
         """What mpirun starts for every rank."""
-        return [*self.runtime_command(), "rank", self.file()]
+        return [*self.runtime_command(), "rank", self.run_folder]
 
 
 @dataclass
@@ -73,14 +95,15 @@ class HandedOver:
 
 
 def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> dict[str, Any]:
-    """The launch file of a run."""
+    """The launch file of a run, or of one node of it where `places` have a meeting."""
     earlier = earlier or HandedOver()
-    ranks, ports = _ranks(spec, places.run_folder)
-    node = os.path.join(places.run_folder, protocol.node_folder(0))
+    ranks, ports = world.of(spec, places.run_folder, places.folder(), apart=places.meeting is not None)
+    node = places.folder()
     job = spec.job
     mpirun = None
-    if _kind(spec) == "mpi" and places.mpirun is not None:
-        mpirun = mpi.command_line(places.mpirun, len(ranks), places.wrapper())
+    if world.kind(spec) == "mpi" and (places.build is None or places.mpirun is not None):
+        several = places.meeting is not None
+        mpirun = mpi.planned(places.mpirun, len(ranks), places.wrapper(), several=several)
     return {
         "protocol": protocol.PROTOCOL,
         "run_id": spec.run_id,
@@ -98,8 +121,9 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
         "retry": _retry(spec),
         "build": None if places.build is None else dict(places.build),
         "programs": None if places.build is None else os.path.dirname(places.interpreter),
-        "ranks": ranks,
-        "ports": ports,
+        "ranks": ranks if places.meeting is None else [one for one in ranks if one["node"] == places.node],
+        "ports": len(ports),
+        "meeting": places.meeting and _meeting(spec, places.meeting, ranks, ports),
         "grace_seconds": job["grace_seconds"],
         "max_run_duration_seconds": job["max_run_duration_seconds"],
         "no_progress_timeout": job.get("no_progress_timeout"),
@@ -109,22 +133,28 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
     }
 
 
+def _meeting(
+    spec: RunSpec, meeting: Meeting, ranks: Sequence[Mapping[str, Any]], ports: Sequence[int]
+) -> dict[str, Any]:
+    return {
+        **asdict(meeting),
+        "nodes": spec.job["node_count"],
+        "world": [{part: one[part] for part in ("rank", "node", "serves")} for one in ranks],
+        "ports": list(ports),
+    }
+
+
 def _on_start(spec: RunSpec, places: Places) -> list[str]:
     """Folder of what every Python of a rank imports first."""
-    needed = spec.job.get("no_progress_timeout") or _watched(spec)
+    needed = spec.job.get("no_progress_timeout") or world.watched(spec)
     return [os.path.join(places.script, "on_start")] if needed else []
-
-
-def _watched(spec: RunSpec) -> bool:
-    """Does MPI run in a Python that the author's own command starts?"""
-    return _kind(spec) == "mpi" and spec.job["command"] is not None
 
 
 def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:
     """What stands between the interpreter and the entry script."""
     if is_notebook(spec.job):
         return (os.path.join(places.script, "train_notebook.py"),)
-    return (os.path.join(places.script, "train_mpi.py"),) if _kind(spec) == "mpi" else ()
+    return (os.path.join(places.script, "train_mpi.py"),) if world.kind(spec) == "mpi" else ()
 
 
 def command(
@@ -187,100 +217,8 @@ def azureml_variables(spec: RunSpec) -> dict[str, str]:
     }
 
 
-def _ranks(spec: RunSpec, run_folder: str) -> tuple[list[dict[str, Any]], int]:
-    """Every rank with its own variables, and how many free ports these name."""
-    kind = _kind(spec)
-    ranks = _tensorflow(spec) if kind == "tensorflow" else _processes(spec, _VARIABLES.get(kind, _none))
-    for one in ranks:
-        one["environment"][protocol.RANK] = str(one["rank"])
-        if _watched(spec):
-            one["environment"][protocol.WATCHED] = "1"
-        if spec.job.get("no_progress_timeout"):
-            folder = os.path.join(
-                run_folder, protocol.node_folder(0), protocol.STACKS_FOLDER, str(one["rank"])
-            )
-            one["environment"][protocol.STACKS] = f"{protocol.STACKS_SIGNAL}:{folder}"
-        one["environment"][protocol.METRICS] = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
-    return ranks, {"tensorflow": len(ranks), "pytorch": 1, "mpi": 1}.get(kind, 0)
-
-
 def _retry(spec: RunSpec) -> dict[str, Any] | None:
     """When a worker that failed is started again; None for never."""
     distribution = spec.job["distribution"] or {}
     times = int(distribution.get("max_retries_per_worker", 0))
     return {"times": times, "terminal_exit_codes": distribution["terminal_exit_codes"]} if times else None
-
-
-def _kind(spec: RunSpec) -> str:
-    return str((spec.job["distribution"] or {}).get("type", ""))
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a rank is among all and on its node."""
-
-    rank: int
-    node: int
-    local: int
-    nodes: int
-    per_node: int
-
-
-def _processes(spec: RunSpec, variables: Callable[[_Place], dict[str, str]]) -> list[dict[str, Any]]:
-    nodes, per_node = spec.job["node_count"], spec.job["process_count_per_node"]
-    ranks = []
-    for rank in range(nodes * per_node):
-        node, local = divmod(rank, per_node)
-        place = _Place(rank, node, local, nodes, per_node)
-        environment = variables(place)
-        ranks.append({"rank": rank, "node": place.node, "serves": False, "environment": environment})
-    return ranks
-
-
-def _none(place: _Place) -> dict[str, str]:
-    return {}
-
-
-def _pytorch(place: _Place) -> dict[str, str]:
-    return {
-        "RANK": str(place.rank),
-        "LOCAL_RANK": str(place.local),
-        "WORLD_SIZE": str(place.nodes * place.per_node),
-        "LOCAL_WORLD_SIZE": str(place.per_node),
-        "NODE_RANK": str(place.node),
-        "MASTER_ADDR": ADDRESS,
-        "MASTER_PORT": protocol.PORT_PLACEHOLDER % 0,
-    }
-
-
-def _mpi(place: _Place) -> dict[str, str]:
-    """What Open MPI can't know, as it sees one node. It counts NODE_RANK within a node, as LOCAL_RANK.
-
-    The AZ_ variables name the first node, as Azure ML did.
-    """
-    return {
-        "OMPI_COMM_WORLD_LOCAL_RANK": str(place.local),
-        "OMPI_COMM_WORLD_LOCAL_SIZE": str(place.per_node),
-        "OMPI_COMM_WORLD_NODE_RANK": str(place.local),
-        "AZ_BATCH_MASTER_NODE": f"{ADDRESS}:{protocol.PORT_PLACEHOLDER % 0}",
-        "AZ_BATCHAI_MPI_MASTER_NODE": ADDRESS,
-    }
-
-
-_VARIABLES = {"pytorch": _pytorch, "mpi": _mpi}
-
-
-def _tensorflow(spec: RunSpec) -> list[dict[str, Any]]:
-    """Workers first, parameter servers after them; the latter serve until the workers are done."""
-    distribution = spec.job["distribution"]
-    tasks = [("worker", index) for index in range(distribution["worker_count"])]
-    tasks += [("ps", index) for index in range(distribution["parameter_server_count"])]
-    cluster: dict[str, list[str]] = {}
-    for number, (kind, _) in enumerate(tasks):
-        cluster.setdefault(kind, []).append(f"{ADDRESS}:{protocol.PORT_PLACEHOLDER % number}")
-    ranks = []
-    for rank, (kind, index) in enumerate(tasks):
-        config = {"cluster": cluster, "task": {"type": kind, "index": index}, "environment": "cloud"}
-        variables = {"TF_CONFIG": json.dumps(config)}
-        ranks.append({"rank": rank, "node": rank, "serves": kind == "ps", "environment": variables})
-    return ranks

@@ -1,4 +1,4 @@
-"""Open MPI on one machine: which mpirun there is, and its command line."""
+"""Open MPI: which mpirun this machine has, and what it is told, on one machine or from node to node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from airflow_train.runtime import protocol
 
 #: Ranks of one machine meet in shared memory. To name the ways spares trying all others (0.3 s instead of 1.3 s).
-_BY_MAJOR = {
+_BY_MAJOR: Mapping[int, Mapping[str, str]] = {
     4: {
         "btl": "self,vader,tcp",
         "orte_tmpdir_base": protocol.SESSION_PLACEHOLDER,
@@ -29,13 +29,28 @@ _BY_MAJOR = {
 #: big messages are copied twice, as containers forbid a process to read another's memory.
 _ALWAYS = {
     "pml": "ob1",
-    "btl_tcp_if_include": "127.0.0.0/8",
     "mpi_yield_when_idle": "1",
     # the library that a script has loaded can be of the other major version; what it doesn't know it passes over
     "btl_vader_single_copy_mechanism": "none",
     "btl_vader_backing_directory": protocol.SESSION_PLACEHOLDER,
     "smsc": "^cma",
     "btl_sm_backing_directory": protocol.SESSION_PLACEHOLDER,
+}
+_ON_ONE_MACHINE = {"btl_tcp_if_include": "127.0.0.0/8"}
+#: From node to node the agent starts a daemon on each; node 0 starts all, as only that has a way to the others. Which
+#: interface is used differs by node, so the runtime names it in the environment of each (with an unequal second network
+#: ranks wait for each other without a word), and no node's environment may be passed on to another's daemon.
+_FROM_NODE_TO_NODE: Mapping[int, Mapping[str, str]] = {
+    4: {
+        "plm_rsh_agent": protocol.AGENT_PLACEHOLDER,
+        "plm_rsh_no_tree_spawn": "1",
+        "plm_rsh_pass_environ_mca_params": "0",
+    },
+    5: {
+        "plm_ssh_agent": protocol.AGENT_PLACEHOLDER,
+        "plm_ssh_no_tree_spawn": "1",
+        "plm_ssh_pass_environ_mca_params": "0",
+    },
 }
 
 
@@ -46,8 +61,6 @@ class Mpirun:
     path: str
     #: Major version of Open MPI.
     major: int
-    #: It refuses to run for uid 0 unless told otherwise.
-    as_root: bool = False
 
 
 def find(interpreter: str) -> Mpirun | None:
@@ -55,7 +68,7 @@ def find(interpreter: str) -> Mpirun | None:
     for path in _candidates(interpreter):
         major = _major(path)
         if major in _BY_MAJOR:
-            return Mpirun(path, major, as_root=os.geteuid() == 0)
+            return Mpirun(path, major)
     return None
 
 
@@ -101,14 +114,29 @@ def _major(path: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def command_line(mpirun: Mpirun, ranks: int, wrapper: Sequence[str]) -> list[str]:
-    """What starts the wrapper of every rank; the supervisor fills in the session folder."""
-    options = {**_ALWAYS, **_BY_MAJOR[mpirun.major]}
+def planned(
+    mpirun: Mpirun | None, ranks: int, wrapper: Sequence[str], several: bool = False
+) -> dict[str, object]:
+    """`mpirun` of a launch file: what starts the wrapper of every rank; the runtime fills in what it finds.
+
+    :param mpirun: None where only the node knows what it has: found on its PATH, of whichever version.
+    :param several: the nodes have supervisors of their own.
+    """
+    majors = _BY_MAJOR if mpirun is None else (mpirun.major,)
+    return {
+        "program": "mpirun" if mpirun is None else mpirun.path,
+        "arguments": {str(major): _arguments(major, ranks, wrapper, several) for major in majors},
+    }
+
+
+def _arguments(major: int, ranks: int, wrapper: Sequence[str], several: bool) -> list[str]:
+    options = {**_ALWAYS, **_BY_MAJOR[major], **(_FROM_NODE_TO_NODE[major] if several else _ON_ONE_MACHINE)}
     flags = [
         part
         for name, value in options.items()
-        for part in ("--prtemca" if name.startswith("prte_") else "--mca", name, value)
+        for part in ("--prtemca" if name.startswith(("prte_", "plm_ssh_")) else "--mca", name, value)
     ]
-    root = ["--allow-run-as-root"] if mpirun.as_root else []
     placing = ["-n", str(ranks), "--oversubscribe", "--bind-to", "none"]
-    return [mpirun.path, *root, *placing, *flags, *wrapper]
+    hosts = os.path.join(protocol.SESSION_PLACEHOLDER, protocol.HOST_FILE)
+    placing += ["--map-by", "slot", "--hostfile", hosts] if several else []
+    return [*placing, *flags, *wrapper]

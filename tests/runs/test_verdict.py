@@ -133,3 +133,16 @@ def test_a_verdict_survives_the_store(make_record: Make, make_exit: Make) -> Non
 
     assert Verdict.from_json(verdict.to_json()) == verdict
     assert Verdict.from_json({**verdict.to_json(), "added_later": 1}) == verdict
+
+
+def test_a_lost_node_is_named_and_no_rank_is_blamed(make_record: Make, make_exit: Make) -> None:
+    lost = stop(
+        protocol.STOP_NODE_LOST,
+        node=2,
+        detail="node 2 was lost with 1 of its ranks running, as it was cut off",
+    )
+    bad = make_exit(0, code=1, stopped_by=protocol.BY_SUPERVISOR)
+    verdict = judge(make_record(bad, ranks=3, stop=lost), "")
+
+    assert (verdict.reason, verdict.node, verdict.rank) == ("infrastructure", 2, None)
+    assert verdict.message.startswith("The run was lost: node 2 was lost")

@@ -117,7 +117,7 @@ def main(launch_file: str) -> int:
     return 0 if result["error"] is None else 1
 
 
-def _built(read: Mapping[str, Any], store: RunStore) -> list[str] | None:
+def _built(read: Mapping[str, Any], store: RunStore) -> dict[str, object] | None:
     build, run_id = read["build"], read["run_id"]
     one = Virtualenv(Path(build["place"]), Recipe.from_json(build["recipe"]), build["there"])
 
@@ -130,7 +130,7 @@ def _built(read: Mapping[str, Any], store: RunStore) -> list[str] | None:
         if problems := missing(job, one.interpreter):
             raise BuildFailed(f"the environment lacks something: {problems[0]}")
     found = mpi.find(one.interpreter) if wants_mpi(job) else None
-    return None if found is None else mpi.command_line(found, len(read["ranks"]), build["wrapper"])
+    return None if found is None else mpi.planned(found, len(read["ranks"]), build["wrapper"])
 
 
 def _half(error: Exception) -> str:

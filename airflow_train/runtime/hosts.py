@@ -1,0 +1,63 @@
+"""What mpirun needs to start ranks on several nodes: who they are, and an agent that reaches them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pkgutil
+import sys
+
+from airflow_train.runtime import protocol
+from airflow_train.runtime.mpirun import WrapperRanks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from airflow_train.runtime.meeting import Meeting
+    from airflow_train.runtime.ranks import NodeRanks
+
+#: Beside the host file, in the session folder.
+_AGENT = "agent.py"
+_SOCKET = "agent"
+#: Asks Linux for the address of an interface (`man 7 netdevice`).
+_SIOCGIFADDR = 0x8915
+
+
+def prepare(launch: dict[str, Any], session: str, meeting: Meeting) -> dict[str, str]:
+    """Write host file and agent into the session folder, and let the agent in; returns values of placeholders."""
+    slots = [0] * launch["meeting"]["nodes"]
+    for one in launch["meeting"]["world"]:
+        slots[one["node"]] += 1
+    addresses: list[str] = launch["addresses"]
+    with open(os.path.join(session, protocol.HOST_FILE), "w", encoding="ascii") as file:
+        file.writelines("%s slots=%d\n" % pair for pair in zip(addresses, slots))
+    agent, socket = (os.path.join(session, name) for name in (_AGENT, _SOCKET))
+    with open(agent, "wb") as code:
+        code.write(pkgutil.get_data(__package__, _AGENT) or b"")
+    meeting.serve(serve=socket, hosts={address: node for node, address in enumerate(addresses)})
+    return {protocol.AGENT_PLACEHOLDER: "%s -I -S -B %s %s" % (sys.executable, agent, socket)}
+
+
+def interface(address: str) -> str:
+    """The network interface of this machine that has this address first; empty where none has or Linux isn't asked.
+
+    Names are what every Open MPI understands: 4.1 takes /32 for all networks, 5.0.7 no network at all for its daemons.
+    """
+    import fcntl
+    import socket
+    import struct
+
+    with socket.socket(type=socket.SOCK_DGRAM) as asker:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # an interface without an address
+                answer = fcntl.ioctl(asker, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                if socket.inet_ntoa(answer[20:24]) == address:
+                    return name
+    return ""
+
+
+def serve(ranks: NodeRanks, meeting: Meeting) -> None:
+    """On another node: let node 0 start mpirun's daemon, whose wrappers these are."""
+    if isinstance(ranks, WrapperRanks):
+        meeting.serve(serve=ranks.environment([meeting.pid] if meeting.pid else []))

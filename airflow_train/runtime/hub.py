@@ -1,0 +1,291 @@
+"""Node 0's end of the connections to all other nodes, a process of its own beside the supervisor.
+
+Nodes dial in by mutual TLS and stay connected. The supervisor is told who has come and who is lost, and its messages
+and theirs are passed on. mpirun's agents (`agent.py`) come through a socket in the session folder; what they want
+started on a node is asked of that node through its connection. Nothing else listens anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import sys
+import time
+
+from airflow_train.runtime import protocol, tls
+from airflow_train.runtime.wire import Wire, ready
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Seconds between two signs of life, in both directions.
+BEAT = 1.0
+#: Seconds without one after which the other side counts as lost.
+SILENCE = 6.0
+#: Seconds that a stranger has to prove who it is, and how many may try at a time beside the nodes.
+PATIENCE = 5.0
+STRANGERS = 32
+#: How many refusals are told of in the node's log.
+TOLD = 20
+
+
+class _Node:
+    """A node that is connected."""
+
+    def __init__(self, wire: Wire, seen: str) -> None:
+        self.wire, self.seen = wire, seen
+        self.heard = time.monotonic()
+
+
+class Hub:
+    """Everything that is connected to node 0."""
+
+    def __init__(self, meeting: dict[str, Any], listener: socket.socket, control: socket.socket) -> None:
+        self._count: int = meeting["nodes"]
+        self._listener, self._supervisor = listener, Wire(control)
+        self._context = tls.context(meeting["certificates"], server=True)
+        self._pending: dict[int, tuple[ssl.SSLSocket, str, float]] = {}
+        self._nodes: dict[int, _Node] = {}
+        self._met = False
+        self._refused = 0
+        self._agents = Agents(self._to_node)
+        self._next_beat = self._looked = time.monotonic()
+
+    def run(self) -> None:
+        """Until the supervisor closes its end."""
+        while True:
+            wires = [self._supervisor, *(one.wire for one in self._nodes.values()), *self._agents.wires()]
+            sources = [self._listener.fileno(), *self._pending, *self._agents.sources()]
+            found = ready(wires, sources, self._next_beat - time.monotonic())
+            if self._supervisor.descriptor in found:
+                self._from_supervisor()
+            self._from_nodes(found)
+            self._shake_hands(found)
+            if self._listener.fileno() in found:
+                self._accept()
+            self._agents.attend(found)
+            self._beat()
+
+    # ------------------------------------------------------------------ strangers
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, address = self._listener.accept()
+                connection.settimeout(0)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if len(self._pending) >= self._count + STRANGERS:
+                    oldest = min(self._pending, key=lambda one: self._pending[one][2])
+                    self._pending.pop(oldest)[0].close()
+                stranger = tls.wrapped(self._context, connection, server=True)
+                self._pending[stranger.fileno()] = (stranger, address[0], time.monotonic() + PATIENCE)
+
+    def _shake_hands(self, found: set[int]) -> None:
+        for descriptor, (connection, address, deadline) in list(self._pending.items()):
+            try:
+                if descriptor in found and tls.shaken(connection):
+                    del self._pending[descriptor]
+                    self._admit(connection, address)
+                elif time.monotonic() > deadline:
+                    raise ConnectionError("it did not prove within %g s who it is" % PATIENCE)
+            except OSError as error:
+                self._pending.pop(descriptor, None)
+                connection.close()
+                self._refuse(address, getattr(error, "reason", None) or str(error))
+
+    def _admit(self, connection: ssl.SSLSocket, address: str) -> None:
+        node = tls.node_of(connection, self._count)
+        if not node:
+            raise ConnectionError("its certificate is no other node's")
+        if node in self._nodes:
+            if self._met:
+                raise ConnectionError("node %d is connected already" % node)
+            self._nodes.pop(node).wire.close()  # it has dialled again, so it has given that one up
+        self._nodes[node] = _Node(Wire(connection), address)
+        own = connection.getsockname()[0]
+        self._to_node(node, {"welcome": own})
+        self._supervisor.send({"came": node, "own": own, "seen": address})
+
+    def _refuse(self, address: str, why: str) -> None:
+        self._refused += 1
+        if self._refused <= TOLD:
+            print(protocol.timestamp(), "a connection from %s was refused: %s" % (address, why), flush=True)
+
+    # ------------------------------------------------------------------ nodes
+
+    def _to_node(self, node: int, message: dict[str, Any]) -> bool:
+        """Send a message; False when there is no such node (any more)."""
+        if node not in self._nodes:
+            return False
+        try:
+            self._nodes[node].wire.send(message)
+        except OSError as error:
+            self._lose(node, "the connection to it broke (%s)" % error)
+        return node in self._nodes
+
+    def _from_nodes(self, found: set[int]) -> None:
+        for node, one in list(self._nodes.items()):
+            if one.wire.descriptor in found:
+                try:
+                    one.wire.flush()
+                    for message in one.wire.receive():
+                        one.heard = time.monotonic()
+                        self._from_node(node, message)
+                except (OSError, KeyError, TypeError, ValueError) as error:
+                    self._lose(node, "the connection to it broke (%s)" % _words(error))
+
+    def _from_node(self, node: int, message: dict[str, Any]) -> None:
+        if "output" in message or "ended" in message:
+            self._agents.from_node(message)
+        elif "beat" not in message:
+            self._supervisor.send({"node": node, "said": message})
+
+    def _beat(self) -> None:
+        """Give signs of life, and miss those of others; not while this process itself was stopped."""
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        stood_still = now - self._looked > 2 * BEAT
+        self._looked, self._next_beat = now, now + BEAT
+        for node, one in list(self._nodes.items()):
+            if stood_still:
+                one.heard = now
+            if now - one.heard > SILENCE:
+                self._lose(node, "nothing has come from it for %g s" % SILENCE)
+            else:
+                self._to_node(node, {"beat": 1})
+
+    def _lose(self, node: int, why: str) -> None:
+        lost = self._nodes.pop(node, None)
+        if lost is not None:
+            lost.wire.close()
+            self._supervisor.send({"lost": node, "why": why})  # before mpirun hears of it
+            self._agents.lose(node)
+
+    # ------------------------------------------------------------------ the supervisor
+
+    def _from_supervisor(self) -> None:
+        try:
+            self._supervisor.flush()
+            messages = self._supervisor.receive()
+        except OSError:
+            self._farewell()
+            sys.exit(0)
+        for message in messages:
+            if "serve" in message:
+                self._agents.listen(message["serve"], message["hosts"])
+            self._met = self._met or "met" in message.get("say", {})
+            if "say" in message:
+                for node in message["to"] or list(self._nodes):
+                    self._to_node(node, message["say"])
+
+    def _farewell(self) -> None:
+        """What was said last still has to reach the nodes."""
+        deadline = time.monotonic() + BEAT
+        left = [one.wire for one in self._nodes.values()]
+        while left and time.monotonic() < deadline:
+            ready(left, [], 0.01)
+            for wire in list(left):
+                with contextlib.suppress(OSError):
+                    wire.flush()
+                    if wire.pending():
+                        continue
+                left.remove(wire)
+
+
+class Agents:
+    """mpirun's agents, each of which wants one command started on one node and waits for its end."""
+
+    def __init__(self, to_node: Any) -> None:
+        self._to_node = to_node
+        self._listener: socket.socket | None = None
+        self._hosts: dict[str, int] = {}
+        self._last = 0
+        self._new: dict[int, Wire] = {}
+        #: number of a started command → (node, the agent that waits for it)
+        self._waiting: dict[int, tuple[int, Wire]] = {}
+
+    def listen(self, path: str, hosts: dict[str, int]) -> None:
+        """From now on agents may come."""
+        self._hosts = hosts
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        os.chmod(path, 0o600)
+        self._listener.listen(len(hosts))
+        self._listener.settimeout(0)
+
+    def wires(self) -> list[Wire]:
+        return [*self._new.values(), *(wire for _, wire in self._waiting.values())]
+
+    def sources(self) -> list[int]:
+        return [] if self._listener is None else [self._listener.fileno()]
+
+    def attend(self, found: set[int]) -> None:
+        """Take what agents ask for, and notice those that have gone."""
+        for descriptor in found.intersection(self._new):
+            wire = self._new.pop(descriptor)
+            try:
+                asked = wire.receive()
+                if asked:
+                    self._start(wire, str(asked[0].get("host")), str(asked[0].get("command")))
+                else:
+                    self._new[descriptor] = wire
+            except OSError:
+                wire.close()
+        for number, (node, wire) in list(self._waiting.items()):
+            if wire.descriptor in found:
+                try:
+                    wire.flush()
+                    wire.receive()  # nothing is expected but its end
+                except OSError:
+                    del self._waiting[number]
+                    wire.close()
+                    self._to_node(node, {"end": number})
+        if self._listener is not None and self._listener.fileno() in found:
+            with contextlib.suppress(OSError):
+                while True:
+                    wire = Wire(self._listener.accept()[0])
+                    self._new[wire.descriptor] = wire
+
+    def _start(self, wire: Wire, host: str, command: str) -> None:
+        node = self._hosts.get(host)
+        if node is None:
+            self._answer(wire, {"output": "no node of this run has the address %s\n" % host, "stream": 2})
+            wire.close()
+            return
+        self._last += 1
+        self._waiting[self._last] = (node, wire)
+        if not self._to_node(node, {"start": self._last, "command": command}):
+            self.lose(node)
+
+    def from_node(self, message: dict[str, Any]) -> None:
+        """Output or end of a command."""
+        number = message.get("output", message.get("ended"))
+        if number not in self._waiting:
+            return
+        _, wire = self._waiting[number]
+        if "ended" in message:
+            del self._waiting[number]
+            self._answer(wire, {"status": int(message["status"])})
+            wire.close()
+        else:
+            self._answer(wire, {"output": str(message["text"]), "stream": int(message["stream"])})
+
+    def lose(self, node: int) -> None:
+        """A node is gone; what was started there is lost, and its agents say so by their exit code."""
+        for number, (there, wire) in list(self._waiting.items()):
+            if there == node:
+                del self._waiting[number]
+                wire.close()
+
+    @staticmethod
+    def _answer(wire: Wire, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # that it has gone is seen when it is looked at
+            wire.send(message)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, OSError) else "it said what nobody understands: %r" % error

@@ -1,0 +1,66 @@
+"""Mutual TLS between the nodes of one run: who isn't of its authority is nobody.
+
+Node 0 shows a certificate that is good for servers only, the others one for clients only, so OpenSSL itself refuses a
+node that plays node 0. Version 1.2 is the oldest that is spoken, for images of long ago.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+
+from airflow_train.runtime import protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+
+def context(folder: str, server: bool) -> ssl.SSLContext:
+    """What this node shows and trusts; its files are gone from then on, so that no script finds them.
+
+    :raises OSError: a file is missing or no good (`ssl.SSLError` is one).
+    """
+    authority, certificate, key = (os.path.join(folder, name) for name in protocol.CERTIFICATE_FILES)
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.check_hostname = (
+        False  # addresses are not known when certificates are made: `node_of` looks at names
+    )
+    made.verify_mode = ssl.CERT_REQUIRED
+    made.load_verify_locations(authority)
+    made.load_cert_chain(certificate, key)
+    if server:
+        made.options |= ssl.OP_NO_TICKET  # one connection per node: nothing is ever resumed
+        with contextlib.suppress(AttributeError):
+            made.num_tickets = 0
+    for name in (authority, certificate, key):
+        os.unlink(name)
+    return made
+
+
+def wrapped(made: ssl.SSLContext, connection: socket.socket, server: bool) -> ssl.SSLSocket:
+    """A connection whose handshake is still to be done."""
+    return made.wrap_socket(
+        connection, server_side=server, do_handshake_on_connect=False, suppress_ragged_eofs=True
+    )
+
+
+def shaken(connection: ssl.SSLSocket) -> bool:
+    """Go on with the handshake of a connection that doesn't block; True when it is done.
+
+    :raises OSError: the other side is nobody of this run, or has gone.
+    """
+    try:
+        connection.do_handshake()
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        return False
+    return True
+
+
+def node_of(connection: ssl.SSLSocket, nodes: int) -> int | None:
+    """The node that the other side's certificate names, None for another."""
+    subject = dict(pair[0] for pair in (connection.getpeercert() or {}).get("subject", ()))  # type: ignore[misc]
+    names = {protocol.certificate_name(node): node for node in range(nodes)}
+    return names.get(str(subject.get("commonName")))

@@ -1,0 +1,124 @@
+"""The agent that mpirun calls instead of ssh: it starts a command on a node, and ends as that does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_train.runtime import agent
+from airflow_train.runtime.meeting import Meeting
+from airflow_train.runtime.started import AT_A_TIME
+from airflow_train.targets import certificates
+from tests.targets.lab import until
+
+ADDRESS = "10.1.2.3"
+
+
+class Pair:
+    """Node 0 and node 1 of a run, without supervisors."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", 0))
+            port = holder.getsockname()[1]
+        self.asked: list[subprocess.Popen[str]] = []
+        self.socket = str(folder / "agent")
+        self._keys = certificates.make("agents", 2)
+        self.first, self.second = (self._node(folder, node, port) for node in range(2))
+        self.first.begin()
+        self.second.begin()
+        until(lambda: any("came" in one for one in self.first.wait(0.1)))
+        self.first.serve(serve=self.socket, hosts={ADDRESS: 1})
+
+    def _node(self, folder: Path, node: int, port: int) -> Meeting:
+        keys = folder / str(node)
+        keys.mkdir()
+        for name, content in self._keys[node].items():
+            (keys / name).write_bytes(content)
+        facts = {"node": node, "nodes": 2, "host": "127.0.0.1", "port": port, "certificates": str(keys)}
+        return Meeting({"meeting": facts})
+
+    def allow(self, **environment: str) -> None:
+        self.second.serve(serve={"PATH": os.environ["PATH"], **environment})
+
+    def ask(self, *command: str, host: str = ADDRESS) -> subprocess.Popen[str]:
+        argv = [sys.executable, "-I", "-S", "-B", agent.__file__, self.socket, host, *command]
+        self.asked.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return self.asked[-1]
+
+    def close(self) -> None:
+        for one in self.asked:
+            one.kill()
+            one.communicate()
+        self.second.close()
+        self.first.close()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    made = Pair(tmp_path)
+    yield made
+    made.close()
+
+
+def test_output_and_exit_code_come_back_and_the_environment_is_the_nodes(pair: Pair) -> None:
+    pair.allow(WHO="node 1")
+    asked = pair.ask("echo $WHO;", "echo oh >&2;", "exit 7")
+    out, errors = asked.communicate(timeout=20)
+
+    assert (asked.returncode, out, errors) == (7, "node 1\n", "oh\n")
+
+
+def test_a_command_ended_by_a_signal_ends_as_in_a_shell(pair: Pair) -> None:
+    pair.allow()
+    assert pair.ask("kill -9 $$").wait(20) == 137
+
+
+def test_what_comes_before_the_node_is_ready_waits(pair: Pair) -> None:
+    asked = pair.ask("exit 5")
+    with pytest.raises(subprocess.TimeoutExpired):
+        asked.wait(0.5)
+    pair.allow()
+
+    assert asked.wait(20) == 5
+
+
+def test_a_host_of_another_run_is_refused(pair: Pair) -> None:
+    asked = pair.ask("true", host="10.9.9.9")
+    _, errors = asked.communicate(timeout=20)
+
+    assert (asked.returncode, errors) == (255, "no node of this run has the address 10.9.9.9\n")
+
+
+def test_a_lost_node_is_code_255_and_what_it_ran_is_ended(pair: Pair, tmp_path: Path) -> None:
+    pair.allow()
+    mark = tmp_path / "pid"
+    asked = pair.ask(f"echo $$ > {mark}; exec sleep 60")
+    until(lambda: mark.exists() and mark.read_text().strip())
+    assert pair.second.pid is not None
+    os.kill(pair.second.pid, 9)
+
+    assert asked.wait(20) == 255
+    until(lambda: not Path(f"/proc/{mark.read_text().strip()}").exists())
+
+
+def test_a_command_ends_with_the_agent_that_asked_for_it(pair: Pair, tmp_path: Path) -> None:
+    pair.allow()
+    mark = tmp_path / "pid"
+    asked = pair.ask(f"echo $$ > {mark}; sleep 60; true")
+    until(lambda: mark.exists() and mark.read_text().strip())
+    asked.kill()
+
+    until(lambda: not Path(f"/proc/{mark.read_text().strip()}").exists())
+
+
+def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
+    pair.allow()
+    asked = [pair.ask("sleep 60") for _ in range(AT_A_TIME + 3)]
+    until(lambda: sum(one.poll() == 255 for one in asked) == 3)
