@@ -73,6 +73,7 @@ class Crowd:
             interpreter=self.python,
             work=f"{root}/own/work",
             outbox=f"{root}/own/outbox",
+            inside=f"{root}/own",
             meeting=launch.Meeting(node, self._host, f"{root}/own/keys", self._port),
         )
 
