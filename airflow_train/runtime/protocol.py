@@ -192,6 +192,8 @@ HOST_FILE = "hosts"
 
 #: What a node shows to the others: the run's authority, its own certificate, and the key to that.
 CERTIFICATE_FILES = ("authority.pem", "certificate.pem", "key.pem")
+#: Beside folders of these, where several submitters may have left some: the name of the folder that counts.
+CHOSEN_FILE = "chosen"
 #: Where node 0 waits for the others, unless its launch file says otherwise.
 MEETING_PORT = 6174
 

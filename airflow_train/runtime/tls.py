@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import ssl
 
 from airflow_train.runtime import protocol
@@ -22,7 +23,8 @@ def context(folder: str, server: bool) -> ssl.SSLContext:
 
     :raises OSError: a file is missing or no good (`ssl.SSLError` is one).
     """
-    authority, certificate, key = (os.path.join(folder, name) for name in protocol.CERTIFICATE_FILES)
+    chosen = _chosen(folder)
+    authority, certificate, key = (os.path.join(chosen, name) for name in protocol.CERTIFICATE_FILES)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.check_hostname = (
@@ -37,7 +39,18 @@ def context(folder: str, server: bool) -> ssl.SSLContext:
             made.num_tickets = 0
     for name in (authority, certificate, key):
         os.unlink(name)
+    for name in os.listdir(folder):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)  # but for plain files
     return made
+
+
+def _chosen(folder: str) -> str:
+    """The folder of what counts, where several submitters have left something."""
+    try:
+        with open(os.path.join(folder, protocol.CHOSEN_FILE), encoding="ascii") as file:
+            return os.path.join(folder, os.path.basename(file.read()))
+    except FileNotFoundError:
+        return folder
 
 
 def wrapped(made: ssl.SSLContext, connection: socket.socket, server: bool) -> ssl.SSLSocket:

@@ -23,6 +23,7 @@ _HEAD = 4096
 class _Piece(NamedTuple):
     offset: int
     size: int
+    node: int
     segment: int
     #: Where its bytes begin in the segment.
     at: int
@@ -31,10 +32,11 @@ class _Piece(NamedTuple):
 class Live:
     """The files of one run, whole or growing; remembers the segments that it has seen."""
 
-    def __init__(self, files: Files, run_id: str, node: int = 0) -> None:
-        self._files, self._run_id, self._folder = files, run_id, layout.outbox(run_id, node)
+    def __init__(self, files: Files, run_id: str) -> None:
+        self._files, self._run_id = files, run_id
         self._pieces: dict[str, list[_Piece]] = {}
-        self._seen = 0
+        #: node → number of the last segment that was seen
+        self._seen: dict[int, int] = {}
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Bytes of a file from `offset` on, `length` at most, as far as they have come; empty when there are none.
@@ -68,7 +70,7 @@ class Live:
         if skip >= piece.size:
             return b""
         left = piece.size - skip
-        segment = f"{self._folder}/{layout.segment(piece.segment)}"
+        segment = f"{layout.outbox(self._run_id, piece.node)}/{layout.segment(piece.segment)}"
         return self._files.read_range(segment, piece.at + skip, left if length is None else min(left, length))
 
     def sizes(self, below: str) -> dict[str, int]:
@@ -83,27 +85,32 @@ class Live:
 
     def _look(self) -> None:
         """Take note of segments that have come, in their order and without gaps."""
-        for number in segments(self._files, self._run_id):
-            if number == self._seen + 1:
-                try:
-                    self._note(number)
-                except FileNotFoundError:  # the run has ended meanwhile
-                    return
-                self._seen = number
+        if not self._seen:
+            spec = self._files.read_json_or_none(layout.spec(self._run_id))
+            self._seen = dict.fromkeys(range(spec["job"]["node_count"] if spec else 1), 0)
+        for node in self._seen:
+            for number in segments(self._files, self._run_id, node):
+                if number == self._seen[node] + 1:
+                    try:
+                        self._note(node, number)
+                    except FileNotFoundError:  # the run has ended meanwhile
+                        return
+                    self._seen[node] = number
 
-    def _note(self, number: int) -> None:
-        name = f"{self._folder}/{layout.segment(number)}"
+    def _note(self, node: int, number: int) -> None:
+        name = f"{layout.outbox(self._run_id, node)}/{layout.segment(number)}"
         head = self._files.read_range(name, 0, _HEAD)
         if b"\n" not in head:
             head = self._files.read(name)
         line, _, _ = head.partition(b"\n")
         at = len(line) + 1
         for file, offset, size in json.loads(line)["pieces"]:
-            if offset == 0:
-                self._pieces[file] = []
             pieces = self._pieces.setdefault(file, [])
-            if not pieces or pieces[-1].offset + pieces[-1].size == offset:
-                pieces.append(_Piece(offset, size, number, at))
+            if offset == 0 and pieces and pieces[-1].node == node:
+                pieces.clear()
+            # where two nodes write files of one name, the first one's is shown as long as they grow
+            if not pieces or (pieces[-1].node == node and pieces[-1].offset + pieces[-1].size == offset):
+                pieces.append(_Piece(offset, size, node, number, at))
             at += size
 
 

@@ -168,7 +168,8 @@ class Lab:
             os.kill(pid, number)
         else:
             code = f"import os; os.kill({pid}, {int(number)})"
-            docker("exec", docker_plan.container_name(run_id), "python3", "-c", code)
+            node = int(self.store.record(run_id).starts[rank]["node"])
+            docker("exec", docker_plan.container_name(run_id, node), "python3", "-c", code)
 
     def kill_supervisor(self, run_id: str) -> None:
         """KILL the supervisor, and with it, where it is the first process of a container, all others."""
@@ -221,11 +222,12 @@ class Lab:
 
 
 def docker_objects(run_id: str) -> list[str]:
-    """Names of containers and volumes of a run."""
+    """Names of containers, volumes and networks of a run."""
     label = f"label={docker_plan.RUN_LABEL}={run_id}"
     commands = (
         ["ps", "-a", "--format", "container {{.Names}}"],
         ["volume", "ls", "--format", "volume {{.Name}}"],
+        ["network", "ls", "--format", "network {{.Name}}"],
     )
     return [line for command in commands for line in docker(*command, "--filter", label).splitlines()]
 
@@ -234,7 +236,8 @@ def remove_docker_objects(run_id: str) -> None:
     """Remove whatever an engine has of a run."""
     for one in docker_objects(run_id):
         kind, _, name = one.partition(" ")
-        subprocess.run(["docker", kind, "rm", "-f", name], capture_output=True, check=False)
+        force = [] if kind == "network" else ["-f"]
+        subprocess.run(["docker", kind, "rm", *force, name], capture_output=True, check=False)
 
 
 def docker(*command: str, check: bool = True) -> str:

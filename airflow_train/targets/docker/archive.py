@@ -57,9 +57,11 @@ class Archive:
         store: RunStore,
         owner: tuple[int, int],
         secrets: Mapping[str, str],
+        keys: Mapping[str, bytes] | None = None,
     ) -> None:
+        """:param keys: what a node of several shows to the others: files by their names below `plan.KEYS`."""
         self._spec, self._plan, self._store, self._owner = spec, made, store, owner
-        self._secrets = secrets
+        self._secrets, self._keys = secrets, keys or {}
         self._pending = _Pending()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -78,15 +80,21 @@ class Archive:
         for name, content in modules.items():
             self._file(tar, f"{_below(plan.SCRIPT)}/{name}", content)
         yield
-        node = f"{_below(plan.RUN_FOLDER)}/{protocol.node_folder(0)}"
+        node = f"{_below(plan.RUN_FOLDER)}/{protocol.node_folder(self._plan.node)}"
         self._folder(tar, _below(plan.RUN_FOLDER))
         self._folder(tar, node)
         self._file(tar, f"{node}/{protocol.LAUNCH_FILE}", json.dumps(dict(self._plan.launch)).encode())
         events = layout.events(self._spec.run_id)
-        for number in self._store.files.numbers(events) if not self._plan.shared else []:
+        alone = self._plan.shared or self._plan.node  # whose events come from elsewhere
+        for number in [] if alone else self._store.files.numbers(events):
             name = f"{_below(plan.RUN_FOLDER)}/{layout.numbered(protocol.EVENTS_FOLDER, number)}"
             self._file(tar, name, self._store.files.read(layout.numbered(events, number)))
-        self._folder(tar, protocol.node_folder(0))
+        self._folder(tar, _below(plan.INSIDE))
+        for name, content in self._keys.items():
+            folder = f"{_below(plan.KEYS)}/{name.rpartition('/')[0]}"
+            self._folder(tar, _below(plan.KEYS), 0o700)
+            self._folder(tar, folder, 0o700)
+            self._file(tar, f"{_below(plan.KEYS)}/{name}", content, 0o400)
         if self._secrets:
             content = protocol.packed(dict(self._secrets), {})
             self._file(tar, _below(plan.HANDED), content, 0o400)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from airflow_train.runs.record import RunRecord
 from airflow_train.runtime import protocol
@@ -23,11 +24,11 @@ _ALONE = 1.0
 class Attendant:
     """Looks after one run of an engine; what it remembers only saves work."""
 
-    def __init__(self, engine: Engine, run_id: str, shared: bool) -> None:
+    def __init__(self, engine: Engine, run_id: str, shared: bool, nodes: int = 1) -> None:
         self._engine = engine
         #: Does the node read and write the run store itself?
         self._shared = shared
-        self._puller = logs.Puller(engine, run_id)
+        self._pullers = [logs.Puller(engine, run_id, node) for node in range(nodes)]
         self._told = -_AGAIN
         self._from: float | None = None
 
@@ -39,7 +40,10 @@ class Attendant:
                 self._hand_over_cancel(record)
             if not self._shared and self._is_time(record):
                 self._pulse(run_id, store)
-                self._puller.pull(store)
+                self._pullers[0].pull(store)
+                for puller in self._pullers[1:]:
+                    with suppress(Gone):  # node 0 knows, or will
+                        puller.pull(store)
         except Gone:
             return  # it has ended meanwhile, which the next look sees
         if record.cancel is not None and record.heartbeat is not None:

@@ -35,15 +35,8 @@ def problems_of(
         for one in words
     ]
     problems += [f"docker argument {one}." for one in wanted(job, options).problems]
-    if (job["distribution"] or {}).get("type") == "mpi":
-        problems.append(
-            "distributed_training: mpi can't be honoured on the docker target; use PyTorchConfiguration or local."
-        )
     if job["node_count"] > 1:
-        problems.append(
-            f"node_count is {job['node_count']}, but the docker target runs one node; use "
-            "process_count_per_node for several processes in one container."
-        )
+        problems += _problems_of_several(job, target, options)
     if not job["use_docker"]:
         problems.append("use_docker is false, but the docker target runs containers; use local.")
     recipe = build.recipe_for(job, options)
@@ -80,6 +73,29 @@ def problems_of(
         )
     if store.files.uri.startswith("memory://"):
         problems.append("the run store is in this process's memory; set [train] store to a path.")
+    return problems
+
+
+def _problems_of_several(job: Mapping[str, Any], target: str, options: Mapping[str, Any]) -> list[str]:
+    """What only a run with one container can have."""
+    count, host = f"node_count is {job['node_count']}", wanted(job, options).host
+    network = str(host.get("NetworkMode") or "")
+    problems = []
+    if network in ("host", "none", "bridge", "default") or network.startswith("container:"):
+        problems.append(
+            f"{count}, but nodes can't find each other in the network {network}; leave --network out, and the run gets "
+            "a network of its own, or name one that `docker network create` has made."
+        )
+    if host.get("PortBindings"):
+        problems.append(f"{count}, but a port can be published for one container only; leave --publish out.")
+    if job.get("no_progress_timeout"):
+        problems.append(
+            f"{count}, but no_progress_timeout can be honoured for one node only; leave it out, or use local."
+        )
+    if options.get("shared_store"):
+        problems.append(
+            f"{count}, but with shared_store of compute target {target!r} a run has one node; leave it out."
+        )
     return problems
 
 

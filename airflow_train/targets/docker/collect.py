@@ -1,4 +1,5 @@
-"""Everything that a run has left in its volume, on its way into the run store; then an end for container and volume.
+"""Everything that a run has left in its volume, on its way into the run store; then an end for containers, volumes
+and network.
 
 Each step can be taken again by anybody after a kill: files are created exclusively, the report comes last.
 """
@@ -6,24 +7,27 @@ Each step can be taken again by anybody after a kill: files are created exclusiv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
+from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store import arriving, layout
 from airflow_train.store.run_store import RunStore
-from airflow_train.targets.docker import admission, archive, image, logs, parcel, plan
+from airflow_train.targets.docker import admission, archive, image, logs, merging, nodes, parcel, plan
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import Gone, not_found_in_path
+from airflow_train.targets.docker.errors import EngineUnreachable, Gone, not_found_in_path
 from airflow_train.targets.docker.stream import Stream
 
 #: Seconds that a supervisor has to collect what a killed one left.
 FINISHING = 3600.0
+#: Seconds that other nodes have to end by themselves when node 0 has; what is then cut short is finished.
+_LEAVE = 10.0
 #: How often one is started that collects: it may be killed, too.
 _ATTEMPTS = 3
-_REPORT = f"{protocol.node_folder(0)}/{protocol.REPORT_FILE}"
 #: What is only of use inside.
 _INSIDE = (protocol.LAUNCH_FILE, protocol.HEARTBEAT_FILE, protocol.CANCEL_FILE)
 
@@ -35,44 +39,88 @@ def collect(
     store: RunStore,
     secrets: Mapping[str, str] | None,
 ) -> None:
-    """Bring home what a container that has ended left.
+    """Bring home what containers have left of which node 0's has ended.
 
     :param secrets: needed where logs of a killed supervisor are still to be copied; None where nobody knows them.
     :raises InfrastructureFailure: it can't be had any more.
     """
-    run_id, name = record.run_id, made.container
+    run_id = record.run_id
     try:
-        ended_well = _ended_container(record, made, engine, store)
-        contents = parcel.read(engine.last_words(name)) if ended_well and not made.shared else None
-        if contents is not None:
-            report = _store(_of_parcel(contents), run_id, store)
-        else:
-            for _ in range(_ATTEMPTS):
-                if _reported(run_id, made, engine, store):
-                    break
-                if not _finish(record, made, engine, store, secrets):
-                    break
-            if made.shared:
-                return
-            with engine.get(name, plan.RUN_FOLDER) as stream:
-                report = _store(_of_archive(stream), run_id, store)
+        report = _bring(record, made, engine, store, secrets)
+        others = [_bring_other(record, one, engine, store, secrets) for one in made.others]
     except (Gone, arriving.Swept) as error:
         if store.files.exists(layout.report(run_id)):
             return  # somebody else has brought it home meanwhile
         if isinstance(error, arriving.Swept):
             raise
+        for one in made.others:  # what they have tells more than nothing
+            with suppress(Gone, arriving.Swept):
+                _bring_other(record, one, engine, store, secrets)
         raise InfrastructureFailure(
             "what it left on the engine was removed from outside before it was collected"
         ) from None
-    if report is not None:
-        store.files.create(layout.report(run_id), report)
+    if report is not None and not made.shared:
+        store.files.create(layout.report(run_id), merging.merged(report, others) if others else report)
+
+
+def _bring(
+    record: RunRecord,
+    made: plan.DockerPlan,
+    engine: Engine,
+    store: RunStore,
+    secrets: Mapping[str, str] | None,
+) -> bytes | None:
+    """Bring home what one node has left, but for its report.
+
+    :raises Gone: there is nothing any more.
+    """
+    ended_well = _ended_container(record, made, engine, store)
+    contents = parcel.read(engine.last_words(made.container)) if ended_well and not made.shared else None
+    if contents is not None:
+        return _store(_of_parcel(contents), record.run_id, store, made.node)
+    for _ in range(_ATTEMPTS):
+        if _reported(record.run_id, made, engine, store):
+            break
+        if not _finish(record, made, engine, store, secrets):
+            break
+    if made.shared:
+        return None
+    with engine.get(made.container, plan.RUN_FOLDER) as stream:
+        return _store(_of_archive(stream), record.run_id, store, made.node)
+
+
+def _bring_other(
+    record: RunRecord,
+    made: plan.DockerPlan,
+    engine: Engine,
+    store: RunStore,
+    secrets: Mapping[str, str] | None,
+) -> tuple[int, bytes | None]:
+    """The same for another node than 0, which is ended first: its number, and its report if it has one."""
+    found = engine.inspect(made.container)
+    state = (found or {}).get("State", {}).get("Status")
+    if state == "running" and record.starts:  # it brings its own work to an end
+        with suppress(EngineUnreachable):
+            engine.wait(made.container, _LEAVE)
+    if state in ("running", "paused"):
+        nodes.end(engine, [made.container], 60)
+    try:
+        return made.node, _bring(record, made, engine, store, secrets)
+    except Gone:
+        if store.files.exists(layout.report(record.run_id)):
+            raise
+        return made.node, None
 
 
 def _reported(run_id: str, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
     """Has a supervisor collected everything?"""
     if made.shared:
         return store.files.exists(layout.report(run_id))
-    return engine.stat(made.container, f"{plan.RUN_FOLDER}/{_REPORT}") is not None
+    return engine.stat(made.container, f"{plan.RUN_FOLDER}/{_report(made.node)}") is not None
+
+
+def _report(node: int) -> str:
+    return f"{protocol.node_folder(node)}/{protocol.REPORT_FILE}"
 
 
 def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
@@ -85,13 +133,14 @@ def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, s
     if found is None:
         if not engine.has_volume(made.volume):
             raise Gone("")
+        nodes.network(engine, made)
         try:
             engine.create(made)
         except Gone:
             engine.create(replace(made, configuration={**made.configuration, "Image": engine.empty_image()}))
     elif found["State"]["Status"] != "created":
         facts = end_facts(found)
-        store.files.create_json(layout.container(record.run_id), facts)
+        store.files.create_json(layout.container(record.run_id, made.node), facts)
         return bool(facts["exit_code"] == 0)
     return False
 
@@ -131,6 +180,8 @@ def _finish(
     """
     name = made.container
     if engine.stat(name, plan.CLAIM) is None:
+        if made.node:
+            return False
         error, reason = never_began(engine, made)
         report_failure(record.run_id, store, error, reason)
         return False
@@ -197,26 +248,33 @@ def _of_archive(stream: Stream) -> Iterator[_Arrival]:
             yield _Arrival(name, 0, (), member.linkname.partition("/")[2])
 
 
-def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore) -> bytes | None:
+def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore, node: int) -> bytes | None:
     """Keep everything; returns the report, which is not to be stored before the rest."""
     report, left = None, set()
+    beside = merging.Beside(store.files, layout.run(run_id)) if node else None
     with arriving.at(store.files, layout.run(run_id)) as door:
         for name, size, pieces, first in arrivals:
             if _stays(name, size) or first in left:
                 left.add(name)
                 continue
+            if node and name.startswith(f"{protocol.EVENTS_FOLDER}/"):
+                continue  # node 0 tells what the run waits for
             if name.endswith("/"):
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
                     door.folder(_storable(name.rstrip("/"), store))
+            elif beside is not None and name.startswith(f"{protocol.FILES_FOLDER}/"):
+                beside.take(door, _storable(name, store), size, pieces, _storable(first, store))
             elif first:
                 door.again(_storable(first, store), _storable(name, store))
-            elif name == _REPORT:
+            elif name == _report(node):
                 content = b"".join(pieces)
                 report = content if admission.is_good_record(name, content) else None
             elif logs.is_record(name):
                 logs.keep_record(store, run_id, name, b"".join(pieces))
             else:
                 door.file(_storable(name, store), size, pieces)
+    if report is not None and beside is not None:
+        return merging.with_conflicts(report, beside.conflicts)
     return report
 
 
@@ -235,15 +293,16 @@ def _stays(name: str, size: int) -> bool:
     return useless or not admission.is_own(name) or (logs.is_record(name) and size > admission.MOST)
 
 
-def sweep(run_id: str, engine: Engine, store: RunStore) -> None:
-    """Remove container and volume, and the segments where the whole files have come home.
+def sweep(spec: RunSpec, engine: Engine, store: RunStore) -> None:
+    """Remove containers, volumes and network, and the segments where the whole files have come home.
 
     :raises InfrastructureFailure: the engine has something of it still.
     """
+    run_id, number = spec.run_id, nodes.count(spec)
     try:
-        engine.remove(plan.container_name(run_id))
-        engine.remove_volume(plan.volume_name(run_id))
+        nodes.remove(engine, run_id, number)
     finally:
         if store.files.exists(layout.report(run_id)):
-            store.files.delete_tree(layout.outbox(run_id))
+            for node in range(number):
+                store.files.delete_tree(layout.outbox(run_id, node))
         store.files.remove_half_written(layout.run(run_id))

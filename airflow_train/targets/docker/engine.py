@@ -14,6 +14,7 @@ from airflow_train.targets.docker import kept, plan
 from airflow_train.targets.docker.connection import PATIENCE
 from airflow_train.targets.docker.errors import EngineUnreachable, Gone, Refusal, Taken, sentences
 from airflow_train.targets.docker.image_calls import ImageCalls
+from airflow_train.targets.docker.network_calls import NetworkCalls
 from airflow_train.targets.docker.stream import Stream
 
 #: Seconds that somebody else's removal of a container may take.
@@ -22,7 +23,7 @@ _REMOVAL = 30.0
 _SILENCE = 60.0
 
 
-class Engine(ImageCalls):
+class Engine(ImageCalls, NetworkCalls):
     """One engine and what it can be asked for."""
 
     # ------------------------------------------------------------------ containers

@@ -1,4 +1,4 @@
-"""Containers and volumes that nobody owns: their run has ended without being swept, or is gone from the store."""
+"""Containers, volumes and networks that nobody owns: their run has ended unswept, or is gone from the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_train.targets.base import Leftover
 from airflow_train.targets.docker import plan
 from airflow_train.targets.docker.engine import Engine
 
-_CONTAINER, _VOLUME = "container ", "volume "
+_CONTAINER, _VOLUME, _NETWORK = "container ", "volume ", "network "
 
 
 def find(engine: Engine, store: RunStore) -> list[Leftover]:
@@ -29,6 +29,8 @@ def remove(engine: Engine, leftover: Leftover) -> None:
     """Remove it, whatever it is."""
     if leftover.what.startswith(_CONTAINER):
         engine.remove(leftover.what.removeprefix(_CONTAINER))
+    elif leftover.what.startswith(_NETWORK):
+        engine.remove_networks(leftover.run_id)
     else:
         engine.remove_volume(leftover.what.removeprefix(_VOLUME))
 
@@ -44,6 +46,10 @@ def _ours(engine: Engine, store: RunStore) -> Iterator[tuple[str, str, float]]:
         if (one["Labels"] or {}).get(plan.STORE_LABEL) == identity:
             made = datetime.fromisoformat(one["CreatedAt"]).timestamp()
             yield one["Labels"][plan.RUN_LABEL], f"{_VOLUME}{one['Name']}", made
+    for one in engine.networks():
+        if (one["Labels"] or {}).get(plan.STORE_LABEL) == store.uri:
+            made = datetime.fromisoformat(one["Created"]).timestamp()
+            yield one["Labels"][plan.RUN_LABEL], f"{_NETWORK}{one['Name']}", made
 
 
 def _why(run_id: str, store: RunStore) -> str:

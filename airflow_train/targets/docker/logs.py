@@ -26,11 +26,11 @@ _LEISURE = 4.0
 
 
 class Puller:
-    """Brings segments of one run home; remembers when the outbox changed, so that nothing new costs little."""
+    """Brings segments of one node home; remembers when the outbox changed, so that nothing new costs little."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
-        self._engine, self._run_id = engine, run_id
-        self._container = plan.container_name(run_id)
+    def __init__(self, engine: Engine, run_id: str, node: int = 0) -> None:
+        self._engine, self._run_id, self._node = engine, run_id, node
+        self._container = plan.container_name(run_id, node)
         self._changed, self._next = "", 0.0
         self._acknowledged = 0
 
@@ -42,7 +42,7 @@ class Puller:
         there = self._engine.stat(self._container, plan.OUTBOX)
         if there is None or there["mtime"] == self._changed:
             return False
-        have = set(live.segments(store.files, self._run_id))
+        have = set(live.segments(store.files, self._run_id, self._node))
         known, size = max(have, default=0), 0
         count = 0
         try:
@@ -76,7 +76,8 @@ class Puller:
             if is_record(name):
                 keep_record(store, self._run_id, name, data)
         if pieces is not None:
-            store.files.create(f"{layout.outbox(self._run_id)}/{layout.segment(number)}", content)
+            folder = layout.outbox(self._run_id, self._node)
+            store.files.create(f"{folder}/{layout.segment(number)}", content)
         return pieces is not None
 
 

@@ -136,14 +136,14 @@ def _state(said: str) -> str:
     return {"restarting": "running", "removing": "exited", "dead": "exited"}.get(said, said)
 
 
-def state(engine: Engine, run_id: str) -> tuple[str, dict[str, Any] | None]:
-    """State of a run's container, and the engine's description of it where it had to be asked.
+def state(engine: Engine, run_id: str, node: int = 0) -> tuple[str, dict[str, Any] | None]:
+    """State of a node's container, and the engine's description of it where it had to be asked.
 
     What the events say is believed as long as the container lives; its end is looked up.
 
     :raises EngineUnreachable: nobody answers.
     """
-    name = plan.container_name(run_id)
+    name = plan.container_name(run_id, node)
     listener = watch(engine)
     told, heard = listener.state(name), listener.heard(name)
     if told == "paused" or (told == "running" and listener.sure(name)):

@@ -1,9 +1,10 @@
-"""What a run is made of on an engine: one container and one volume. Pure."""
+"""What a run is made of on an engine: a container and a volume per node, and a network where nodes meet. Pure."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airflow_train.environments import image as images
@@ -14,7 +15,7 @@ from airflow_train.store import layout
 from airflow_train.targets import checkpoints, launch
 from airflow_train.targets.docker import arguments
 
-#: Where the run's volume is in the container.
+#: Where a node's volume is in its container. All paths are the same on every node, each of which has its own volume.
 ROOT = "/airflow-train"
 RUN_FOLDER = f"{ROOT}/run"
 WORK_FOLDER = f"{ROOT}/node_0/work"
@@ -23,6 +24,8 @@ INSIDE = f"{ROOT}/node_0"
 OUTBOX = f"{INSIDE}/outbox"
 #: Secrets, until the supervisor has read and removed them.
 HANDED = f"{INSIDE}/{protocol.HANDED_FILE}"
+#: What a node shows to the others, in a folder for each submitter that has filled the volume; and which of them counts.
+KEYS = f"{INSIDE}/keys"
 #: Says that a supervisor began.
 CLAIM = f"{INSIDE}/{protocol.CLAIM_FILE}"
 #: Code as it arrives; it becomes the working directory.
@@ -53,7 +56,10 @@ class Shared:
 
 @dataclass(frozen=True)
 class DockerPlan:
-    """One container, its volume, and what lies in it when it starts. Names and labels are the run's."""
+    """A node's container, its volume, and what lies in it when it starts; node 0's has the other nodes' plans.
+
+    Names and labels are the run's.
+    """
 
     #: Name of the container.
     container: str
@@ -70,6 +76,15 @@ class DockerPlan:
     earlier: tuple[Mapping[str, str], ...] = ()
     #: What the image is built of, where it is built; see `environments/image.py`.
     environment: Mapping[str, Any] | None = None
+    node: int = 0
+    #: Name of the network that is made for the run; empty where its only node needs none, or another one is named.
+    network: str = ""
+    others: tuple[DockerPlan, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[DockerPlan, ...]:
+        """The plan of every node."""
+        return (self, *self.others)
 
     @property
     def shared(self) -> bool:
@@ -96,12 +111,24 @@ def container_name(run_id: str, node: int = 0) -> str:
     return f"airflow-train-{run_id}-node{node}"
 
 
-def volume_name(run_id: str) -> str:
-    """Name of the run's volume."""
+def volume_name(run_id: str, node: int = 0) -> str:
+    """Name of a node's volume."""
+    return f"airflow-train-{run_id}" + (f"-node{node}" if node else "")
+
+
+def network_name(run_id: str) -> str:
+    """Name of the run's network."""
     return f"airflow-train-{run_id}"
 
 
-def places(python: str, interpreter: str, shared: Shared | None = None) -> launch.Places:
+def host_name(run_id: str) -> str:
+    """Name of node 0 in the run's network: a container's own may be longer than a host's can (63 characters)."""
+    return f"node0-{hashlib.sha256(run_id.encode()).hexdigest()[:16]}"
+
+
+def places(
+    python: str, interpreter: str, shared: Shared | None = None, meeting: launch.Meeting | None = None
+) -> launch.Places:
     """Where things lie in the container."""
     return launch.Places(
         run_folder=RUN_FOLDER,
@@ -113,6 +140,7 @@ def places(python: str, interpreter: str, shared: Shared | None = None) -> launc
         work=WORK_FOLDER,
         outbox="" if shared else OUTBOX,
         inside=INSIDE,
+        meeting=meeting,
     )
 
 
@@ -135,15 +163,38 @@ def build(
     :param shared: where the node writes into the run store itself; its owner's user runs the container then, unless
         another is asked for.
     """
-    job = spec.job
+    count = spec.job["node_count"]
+    first, *others = (
+        _node(spec, options, wanted, store, python, recipe, shared, node if count > 1 else None)
+        for node in range(count)
+    )
+    return replace(first, others=tuple(others))
+
+
+def _node(
+    spec: RunSpec,
+    options: Mapping[str, Any],
+    wanted: arguments.Wanted,
+    store: str,
+    python: str,
+    recipe: Recipe | None,
+    shared: Shared | None,
+    number: int | None,
+) -> DockerPlan:
+    """The plan of one node.
+
+    :param number: None where it is the only one.
+    """
+    job, node = spec.job, number or 0
+    meeting = None if number is None else launch.Meeting(number, host_name(spec.run_id), KEYS)
     interpreter = job["interpreter_path"] or options.get("interpreter_path") or python
-    where = places(python, interpreter, shared)
+    where = places(python, interpreter, shared, meeting)
     earlier = checkpoints.handed_over(spec, CHECKPOINTS, layout.RUNS)
     made = launch.build(spec, where, earlier)
     made["checkpoints"] = []  # they come with the code
     made["environment"].update(wanted.environment)
     labels = {LABEL: "", RUN_LABEL: spec.run_id, OWNER_LABEL: _owner(spec), STORE_LABEL: store}
-    volume = volume_name(spec.run_id)
+    volume = volume_name(spec.run_id, node)
     mount = {
         "Type": "volume",
         "Source": volume,
@@ -170,7 +221,7 @@ def build(
         "Entrypoint": [*where.runtime_command(), "container", where.file()],
         "Cmd": [],
         "WorkingDir": ROOT,
-        "Labels": {**labels, NODE_LABEL: "0"},
+        "Labels": {**labels, NODE_LABEL: str(node)},
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGTERM",
         "StopTimeout": int(job["grace_seconds"] + MARGIN),
@@ -178,6 +229,12 @@ def build(
         **wanted.container,
         "HostConfig": host,
     }
+    network = ""
+    if meeting is not None:
+        network = "" if "NetworkMode" in host else network_name(spec.run_id)
+        host.setdefault("NetworkMode", network)
+        aliases = [] if node else [meeting.host]
+        configuration["NetworkingConfig"] = {"EndpointsConfig": {host["NetworkMode"]: {"Aliases": aliases}}}
     platform = job["environment"].get("platform") or wanted.platform
     contents: tuple[str, ...] = (
         RUNTIME,
@@ -188,7 +245,7 @@ def build(
     )
     contents += tuple(one["target"] for one in earlier.copies)
     return DockerPlan(
-        container_name(spec.run_id),
+        container_name(spec.run_id, node),
         configuration,
         platform,
         volume,
@@ -197,6 +254,8 @@ def build(
         made,
         tuple(earlier.copies),
         images.described(recipe) if recipe else None,
+        node,
+        network,
     )
 
 

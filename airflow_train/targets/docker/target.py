@@ -1,4 +1,4 @@
-"""The docker target: one container and one volume per run, on any engine that can be reached."""
+"""The docker target: a container and a volume per node, on any engine that can be reached."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import Kept, Leftover, Observation
 from airflow_train.targets.docker import (
-    archive,
     attend,
     build,
     check,
@@ -26,6 +25,7 @@ from airflow_train.targets.docker import (
     keeping,
     leftovers,
     login,
+    nodes,
     observe,
     place,
     plan,
@@ -81,7 +81,7 @@ class DockerTarget:
         return None if recipe is None else Needed(recipe.key, recipe)
 
     def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
-        """Container, volume and launch file of the run."""
+        """Container, volume and launch file of every node."""
         recipe = build.recipe_for(spec.job, self.options)
         wanted, shared = check.wanted(spec.job, self.options), check.shared(self.options, spec.run_id, store)
         return plan.build(spec, self.options, wanted, store.identity(), python, recipe, shared)
@@ -89,7 +89,7 @@ class DockerTarget:
     # ------------------------------------------------------------------ start
 
     def submit(self, spec: RunSpec, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
-        """Create, fill and start the container; whoever takes the claim starts it.
+        """Create, fill and start the containers; whoever takes the claim starts them.
 
         What the engine refuses is the run's end, with the engine's reason; whoever looks next judges.
 
@@ -132,33 +132,33 @@ class DockerTarget:
 
         found = have_image()
         try:
-            created = self._engine.create(made)
+            created = nodes.create(self._engine, made)
         except Gone:  # somebody has removed the image meanwhile
             found = have_image()
-            created = self._engine.create(made)
+            created = nodes.create(self._engine, made)
         if not created and self._claimed_soon(run_id, store):
             return
         python = image.python(self._engine, made, found)
         if python != made.python:
             made = self.plan(spec, store, python)
-            image.make_again(self._engine, made)
+            nodes.each(lambda one: image.make_again(self._engine, one), made.nodes)
         owner = image.owner(self._engine, made, found)
         if not created and store.files.exists(layout.claim(run_id)):
             return  # it was slow
         with ThreadPoolExecutor(1) as meanwhile:  # an engine takes its time to say who it is
             identity = meanwhile.submit(self._engine.identity)
-            contents = archive.Archive(spec, made, store, owner, variables)
-            self._engine.put(made.container, plan.ROOT, iter(contents))
+            keys = nodes.fill(self._engine, spec, made, store, owner, variables)
         claim = {
             "container": made.container,
+            **({"keys": keys} if keys else {}),
             "engine": identity.result(),
             "host": self._engine.where,
             "at": protocol.timestamp(),
         }
         if store.take_claim(run_id, claim):
-            self._start(run_id, store)
+            self._start(spec, claim, store)
         elif self._over(run_id, store):
-            collect.sweep(run_id, self._engine, store)
+            collect.sweep(spec, self._engine, store)
 
     @staticmethod
     def _over(run_id: str, store: RunStore) -> bool:
@@ -176,14 +176,14 @@ class DockerTarget:
             time.sleep(0.02)
         return False
 
-    def _start(self, run_id: str, store: RunStore) -> None:
-        """Start a container that is claimed; one that can't be started ends its run."""
+    def _start(self, spec: RunSpec, claim: Mapping[str, Any], store: RunStore) -> None:
+        """Start the containers of a run that is claimed; one that can't be started ends it."""
         try:
-            self._engine.start(plan.container_name(run_id))
+            nodes.start(self._engine, spec, claim)
         except EngineUnreachable:
             raise
         except InfrastructureFailure as error:
-            collect.report_failure(run_id, store, str(error), "could_not_start")
+            collect.report_failure(spec.run_id, store, str(error), "could_not_start")
 
     def _refuse(self, run_id: str, store: RunStore, error: str, reason: str) -> None:
         """End a run that nobody has claimed."""
@@ -210,8 +210,8 @@ class DockerTarget:
         state, found = observe.state(self._engine, run_id)
         if state == "created":  # whoever claimed it died before starting it
             if record.cancel is not None:
-                self._attendant(run_id).before_start(record)
-            self._start(run_id, store)
+                self._attendant(record).before_start(record)
+            self._start(record.spec, record.claim or {}, store)
             state = "running"
         if state == "paused":
             if record.cancel is None:
@@ -220,27 +220,31 @@ class DockerTarget:
             state = "running"
         if state == "running":
             self._ran.add(run_id)
-            self._attendant(run_id).look(record, store)
+            if nodes.unstarted(self._engine, record.spec):
+                self._start(record.spec, record.claim or {}, store)
+            self._attendant(record).look(record, store)
             return Observation(supervisor=True, ranks=True)
         if found is None:
             return self._missing(record)
         return Observation(
             supervisor=False,
             ranks=False,
-            note=f"its container ended with {collect.in_words(collect.end_facts(found))}",
+            note=f"{_whose(record)} container ended with {collect.in_words(collect.end_facts(found))}",
         )
 
-    def _attendant(self, run_id: str) -> attend.Attendant:
-        key = self._engine.key, run_id
-        return self._attendants.setdefault(
-            key, attend.Attendant(self._engine, run_id, bool(self.options.get("shared_store")))
-        )
+    def _attendant(self, record: RunRecord) -> attend.Attendant:
+        key, shared = (self._engine.key, record.run_id), bool(self.options.get("shared_store"))
+        if key not in self._attendants:
+            made = attend.Attendant(self._engine, record.run_id, shared, nodes.count(record.spec))
+            self._attendants.setdefault(key, made)
+        return self._attendants[key]
 
     def _missing(self, record: RunRecord) -> Observation:
         """The engine has no such container; another one, with the same address on another machine, may have it."""
         claim = record.claim or {}
         if claim.get("engine") in (None, self._engine.identity()):
-            return Observation(supervisor=False, ranks=False, note="its container was removed from outside")
+            note = f"{_whose(record)} container was removed from outside"
+            return Observation(supervisor=False, ranks=False, note=note)
         note = (
             f"it was started on another Docker engine than the one at {self._engine.where} that whoever looked "
             "could reach, and hasn't been heard of"
@@ -257,32 +261,29 @@ class DockerTarget:
     # ------------------------------------------------------------------ the end
 
     def end(self, record: RunRecord, store: RunStore) -> None:
-        """Kill the container."""
+        """Kill the containers."""
         del store
-        name = plan.container_name(record.run_id)
-        self._engine.kill(name)
-        if self._engine.inspect(name) is not None:
-            self._engine.wait(name, 60)
+        nodes.end(self._engine, nodes.containers(record.run_id, nodes.count(record.spec)), 60)
 
     def collect(self, record: RunRecord, store: RunStore, secrets: Mapping[str, str] | None = None) -> None:
-        """Bring home what the ended container left."""
+        """Bring home what the ended containers left."""
         if "container" in (record.claim or {}):
             variables = None if secrets is None else login.of_run(record.spec.job, secrets)[0]
             collect.collect(record, self.plan(record.spec, store), self._engine, store, variables)
 
     def sweep(self, record: RunRecord, store: RunStore) -> None:
-        """Remove container and volume; `airflow-train cleanup` finds what nobody comes back for."""
+        """Remove containers, volumes and network; `airflow-train cleanup` finds what nobody comes back for."""
         run_id = record.run_id
         self._ran.discard(run_id)
         self._attendants.pop((self._engine.key, run_id), None)
-        collect.sweep(run_id, self._engine, store)
+        collect.sweep(record.spec, self._engine, store)
 
     def leftovers(self, store: RunStore) -> list[Leftover]:
-        """Containers and volumes of this store's runs that have ended, or are gone."""
+        """Containers, volumes and networks of this store's runs that have ended, or are gone."""
         return leftovers.find(self._engine, store)
 
     def remove(self, leftover: Leftover) -> None:
-        """Remove a container, running or not, or a volume."""
+        """Remove a container, running or not, a volume or a network."""
         leftovers.remove(self._engine, leftover)
 
     def kept(self, store: RunStore) -> list[Kept]:
@@ -298,3 +299,7 @@ class DockerTarget:
         """Does the engine answer, what can it, is the image there, and is the login good?"""
         del store
         return doctor.look(self._engine, self.options)
+
+
+def _whose(record: RunRecord) -> str:
+    return "its" if nodes.count(record.spec) == 1 else "node 0's"

@@ -1,0 +1,117 @@
+"""What is done to all containers of a run together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from airflow_train.runs.spec import RunSpec
+from airflow_train.runtime import protocol
+from airflow_train.store.run_store import RunStore
+from airflow_train.targets import certificates
+from airflow_train.targets.docker import archive, observe, plan
+from airflow_train.targets.docker.engine import Engine
+
+#: So many containers are dealt with at once.
+_AT_ONCE = 16
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def each(call: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """Call it for all, at once where there are several; all are done when the first error is raised."""
+    wanted = list(items)
+    if len(wanted) == 1:
+        return [call(wanted[0])]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted)) or 1) as pool:
+        return [one.result() for one in [pool.submit(call, item) for item in wanted]]
+
+
+def count(spec: RunSpec) -> int:
+    """How many containers a run has."""
+    return int(spec.job["node_count"])
+
+
+def containers(run_id: str, nodes: int) -> list[str]:
+    """Their names."""
+    return [plan.container_name(run_id, node) for node in range(nodes)]
+
+
+def create(engine: Engine, made: plan.DockerPlan) -> bool:
+    """Create containers, volumes and network; False when there are some already."""
+    network(engine, made)
+    return all(each(engine.create, made.nodes))
+
+
+def network(engine: Engine, made: plan.DockerPlan) -> None:
+    """See to it that there is the network that containers are to be in."""
+    if made.network:
+        engine.create_network(made.network, made.labels)
+
+
+def fill(
+    engine: Engine,
+    spec: RunSpec,
+    made: plan.DockerPlan,
+    store: RunStore,
+    owner: tuple[int, int],
+    variables: Mapping[str, str],
+) -> str:
+    """Put into every volume what lies there when the node starts; returns the name of the nodes' keys.
+
+    Whoever fills makes keys of its own, beside others': only those that the claim names are ever looked at, so that
+    two who submit at once don't mix theirs.
+    """
+    name, keys = "", [dict[str, bytes]() for _ in made.nodes]
+    if made.others:
+        name = secrets.token_hex(8)
+        keys = certificates.make(spec.run_id, len(made.nodes))
+
+    def put(one: plan.DockerPlan) -> None:
+        own = {f"{name}/{file}": content for file, content in keys[one.node].items()}
+        contents = archive.Archive(spec, one, store, owner, variables, own)
+        engine.put(one.container, plan.ROOT, iter(contents))
+
+    each(put, made.nodes)
+    return name
+
+
+def start(engine: Engine, spec: RunSpec, claim: Mapping[str, Any]) -> None:
+    """Start all containers of a run that is claimed; those that run are fine."""
+    nodes = count(spec)
+    if nodes > 1:
+        word = archive.single(protocol.CHOSEN_FILE, str(claim["keys"]).encode())
+        each(lambda name: engine.put(name, plan.KEYS, word), containers(spec.run_id, nodes))
+    each(engine.start, containers(spec.run_id, nodes))
+
+
+def unstarted(engine: Engine, spec: RunSpec) -> bool:
+    """Is there a container, but for node 0's, that whoever claimed the run hasn't started?"""
+    watch = observe.watch(engine)
+    return any(
+        watch.state(name) == "created" and observe.state(engine, spec.run_id, node)[0] == "created"
+        for node, name in enumerate(containers(spec.run_id, count(spec)))
+        if node
+    )
+
+
+def end(engine: Engine, names: Iterable[str], patience: float) -> None:
+    """Kill containers, and return when they don't run."""
+
+    def kill(name: str) -> None:
+        engine.kill(name)
+        if engine.inspect(name) is not None:
+            engine.wait(name, patience)
+
+    each(kill, names)
+
+
+def remove(engine: Engine, run_id: str, nodes: int) -> None:
+    """Remove containers, volumes and network."""
+    each(engine.remove, containers(run_id, nodes))
+    each(engine.remove_volume, [plan.volume_name(run_id, node) for node in range(nodes)])
+    if nodes > 1:
+        engine.remove_networks(run_id)

@@ -1,0 +1,307 @@
+"""Several nodes on docker: containers that meet in a network of the run's own, with MPI or without."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_train import targets
+from airflow_train.lifecycle import cancel
+from airflow_train.runtime import protocol
+from airflow_train.store import layout
+from airflow_train.targets.docker import leftovers, plan
+from airflow_train.targets.docker.engine import Engine
+from tests.runtime.crowd import IMAGES
+from tests.targets.lab import DOCKER, Lab, docker, docker_objects, until
+
+pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
+
+PLAIN: Mapping[str, Any] = {
+    "distribution": {"type": "pytorch"},
+    "node_count": 2,
+    "process_count_per_node": 2,
+}
+READY = "mark('ready ' + os.environ['AIRFLOW_TRAIN_RANK'])\n"
+#: Seconds within which a lost node is named.
+NOTICED = 10.0
+
+
+@pytest.fixture(params=IMAGES.values(), ids=lambda image: "openmpi" + image[-1])
+def mpi_lab(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The same with Debian's Open MPI."""
+    if not docker("image", "ls", "-q", request.param):
+        pytest.skip(f"no image {request.param}; bash .ci/images makes it")
+    lab.target = {**DOCKER, "options": {"image": request.param}}
+    return lab
+
+
+MPI: Mapping[str, Any] = {**PLAIN, "distribution": {"type": "mpi"}}
+
+
+def ended(lab: Lab, run_id: str) -> Mapping[str, Any]:
+    """The verdict on a run of which the engine has nothing left."""
+    view = lab.wait(run_id)
+    assert lab.nothing_left(run_id)
+    return view.record.verdict or {}
+
+
+def ready(lab: Lab, run_id: str, ranks: int = 4) -> None:
+    def all_ready() -> bool:
+        lab.look(run_id)
+        return {f"ready {rank}" for rank in range(ranks)} <= set(lab.marks(run_id))
+
+    until(all_ready, 60)
+
+
+def test_ranks_of_all_nodes_make_one_world_of_mpi(mpi_lab: Lab) -> None:
+    view = mpi_lab.run(
+        """
+        from mpi4py import MPI
+        world = MPI.COMM_WORLD
+        local = os.environ["OMPI_COMM_WORLD_LOCAL_RANK"]
+        print(world.allreduce(world.rank), world.rank, world.size, local, os.environ["AZUREML_NODE_COUNT"])
+        """,
+        **MPI,
+    )
+
+    assert view.status == "Completed", view.record.verdict
+    said = [mpi_lab.lines(view.record.run_id, rank) for rank in range(4)]
+    assert said == [["6 0 4 0 2"], ["6 1 4 1 2"], ["6 2 4 0 2"], ["6 3 4 1 2"]]
+    assert {rank: one["node"] for rank, one in view.record.exits.items()} == {0: 0, 1: 0, 2: 1, 3: 1}
+    assert mpi_lab.nothing_left(view.record.run_id)
+
+
+def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab) -> None:
+    code = f"from mpi4py import MPI\nMPI.COMM_WORLD.Barrier()\n{READY}MPI.COMM_WORLD.Barrier() if MPI.COMM_WORLD.rank else time.sleep(60)"
+    run_id = mpi_lab.start(code, **MPI)
+    ready(mpi_lab, run_id)
+    docker("kill", plan.container_name(run_id, 1))
+    began = time.monotonic()
+    until(lambda: mpi_lab.look(run_id).record.stop, NOTICED)
+    took = time.monotonic() - began
+    verdict = ended(mpi_lab, run_id)
+
+    assert took < NOTICED
+    assert (verdict["reason"], verdict["node"]) == ("infrastructure", 1)
+    assert "node 1 was lost" in verdict["message"]
+
+
+def test_a_failing_rank_of_another_node_is_named(mpi_lab: Lab) -> None:
+    code = "from mpi4py import MPI\nworld = MPI.COMM_WORLD\nworld.Barrier()\nif world.rank == 3: sys.exit(3)\nworld.Barrier()"
+    verdict = ended(mpi_lab, mpi_lab.start(code, **MPI))
+
+    assert (verdict["reason"], verdict["rank"], verdict["node"], verdict["exit_code"]) == ("script", 3, 1, 3)
+
+
+def test_mpi_in_one_container_needs_no_network(mpi_lab: Lab) -> None:
+    code = "from mpi4py import MPI\nprint(MPI.COMM_WORLD.allreduce(1))"
+    run_id = mpi_lab.start(code, **{**MPI, "node_count": 1})
+
+    assert not any(one.startswith("network") for one in docker_objects(run_id))
+    assert mpi_lab.wait(run_id).status == "Completed"
+    assert [mpi_lab.lines(run_id, rank) for rank in range(2)] == [["2"], ["2"]]
+
+
+def test_ranks_of_torch_distributed_find_the_first_node(lab: Lab) -> None:
+    code = """
+    import socket
+    rank, place = int(os.environ["RANK"]), (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    if rank == 0:
+        with socket.create_server(place) as server:
+            print(sorted(server.accept()[0].makefile().read() for _ in range(3)))
+    else:
+        while True:
+            try:
+                with socket.create_connection(place) as connection:
+                    connection.sendall(f"{rank} of {os.environ['WORLD_SIZE']} on {os.environ['NODE_RANK']}".encode())
+                break
+            except OSError:
+                time.sleep(0.05)
+    """
+    run_id = lab.start(code, **PLAIN)
+
+    assert ended(lab, run_id)["status"] == "Completed", lab.store.record(run_id).verdict
+    assert lab.lines(run_id, 0) == ["['1 of 4 on 0', '2 of 4 on 1', '3 of 4 on 1']"]
+
+
+def test_outputs_of_all_nodes_come_home_and_conflicts_are_named(lab: Lab) -> None:
+    code = """
+    os.makedirs("outputs", exist_ok=True)
+    node = os.environ["NODE_RANK"]
+    for name, content in ((f"of_{node}", node), ("same", "x"), ("other", node), ("large", node * 3_000_000)):
+        with open("outputs/" + name, "w") as file:
+            file.write(content)
+    """
+    run_id = lab.start(code, **{**PLAIN, "process_count_per_node": 1})
+    assert ended(lab, run_id)["status"] == "Completed"
+    found = {
+        name: lab.output(run_id, f"outputs/{name}")[:1] for name in ("of_0", "of_1", "same", "other", "large")
+    }
+    beside = {name: lab.output(run_id, f"outputs/{name}.conflict-1")[:1] for name in ("other", "large")}
+    report = lab.store.record(run_id).report or {}
+
+    assert found == {"of_0": "0", "of_1": "1", "same": "x", "other": "0", "large": "0"}
+    assert beside == {"other": "1", "large": "1"}
+    assert sorted(report["conflicts"]) == ["outputs/large.conflict-1", "outputs/other.conflict-1"]
+    assert report["outputs"] == 8
+
+
+def test_lines_of_all_nodes_come_while_they_run(lab: Lab) -> None:
+    run_id = lab.start("print('here ' + os.environ['RANK'], flush=True)\ntime.sleep(60)", **PLAIN)
+    until(
+        lambda: [lab.lines(run_id, rank) for rank in range(4)] == [[f"here {rank}"] for rank in range(4)], 30
+    )
+    cancel.cancel(lab.store, run_id, by="ann")
+
+    assert ended(lab, run_id)["status"] == "Canceled"
+
+
+def test_what_scripts_did_with_term_comes_home_from_all_nodes(lab: Lab) -> None:
+    code = f"""
+    def checkpoint(*_):
+        os.makedirs("outputs", exist_ok=True)
+        open("outputs/saved_" + os.environ["RANK"], "w").close()
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, checkpoint)
+    {READY.strip()}
+    while True:
+        time.sleep(0.1)
+    """
+    run_id = lab.start(code, **PLAIN)
+    ready(lab, run_id)
+    cancel.cancel(lab.store, run_id, by="ann")
+
+    assert ended(lab, run_id)["status"] == "Canceled"
+    assert all(lab.path(run_id, "files", "outputs", f"saved_{rank}").exists() for rank in range(4))
+
+
+def test_a_run_cancelled_before_its_nodes_have_met_ends_soon(lab: Lab) -> None:
+    spec = lab.spec("mark('ran')", **PLAIN)
+    lab.store.create(spec)
+    lab.store.cancel(spec.run_id, by="ann", reason="") if hasattr(lab.store, "cancel") else cancel.cancel(
+        lab.store, spec.run_id, by="ann"
+    )
+    lab.submit(spec)
+
+    assert ended(lab, spec.run_id)["status"] == "Canceled"
+    assert "ran" not in lab.marks(spec.run_id)
+
+
+@pytest.mark.parametrize("call", ["create_network", "create", "put", "start"])
+def test_who_submits_dies_after_any_call_and_the_run_goes_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The call has done its work for one node, no more."""
+    spec, real, done = lab.spec("mark('ran')", **PLAIN), getattr(Engine, call), threading.Lock()
+
+    def dying(*arguments: Any, **named: Any) -> Any:
+        if not done.acquire(blocking=False):
+            raise SystemExit
+        real(*arguments, **named)
+        raise SystemExit
+
+    lab.store.create(spec)
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, call, dying)
+        with pytest.raises(SystemExit):
+            targets.get(spec.target).submit(spec, lab.store)
+    if lab.store.record(spec.run_id).claim is None:
+        targets.get(spec.target).submit(spec, lab.store)
+
+    assert ended(lab, spec.run_id)["status"] == "Completed", lab.store.record(spec.run_id).verdict
+    assert lab.marks(spec.run_id).count("ran") == 4
+
+
+def test_two_submitters_at_once_start_every_node_once(lab: Lab) -> None:
+    spec = lab.spec("mark('ran')", **PLAIN)
+    lab.store.create(spec)
+    both = [
+        threading.Thread(target=targets.get(spec.target).submit, args=(spec, lab.store)) for _ in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+
+    assert ended(lab, spec.run_id)["status"] == "Completed", lab.store.record(spec.run_id).verdict
+    assert lab.marks(spec.run_id).count("ran") == 4
+
+
+def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_train.targets.docker import nodes
+
+    spec = lab.spec("mark('ran')", **PLAIN)
+    lab.store.create(spec)
+    real = nodes.start
+
+    def after_another(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
+        made = targets.get(spec.target).plan(spec, lab.store)
+        nodes.fill(engine, spec, replace(made), lab.store, (0, 0), {})
+        real(engine, spec, claim)
+
+    monkeypatch.setattr(nodes, "start", after_another)
+    targets.get(spec.target).submit(spec, lab.store)
+
+    assert ended(lab, spec.run_id)["status"] == "Completed", lab.store.record(spec.run_id).verdict
+
+
+def test_the_killed_first_node_is_named_and_the_others_end(lab: Lab) -> None:
+    run_id = lab.start(f"{READY}time.sleep(60)", **PLAIN)
+    ready(lab, run_id)
+    docker("kill", plan.container_name(run_id))
+    verdict = ended(lab, run_id)
+
+    assert verdict["status"] == "Failed"
+    assert "node 0's container ended with exit code 137" in verdict["message"]
+
+
+def test_keys_are_nowhere_but_in_the_volumes(lab: Lab) -> None:
+    run_id = lab.start(f"{READY}time.sleep(60)", **PLAIN)
+    ready(lab, run_id)
+    for node in range(2):
+        name = plan.container_name(run_id, node)
+        assert "PRIVATE KEY" not in docker("inspect", name)
+        assert docker("exec", name, "find", plan.KEYS, "-name", "*.pem") == ""
+    stored = subprocess.run(
+        ["grep", "-rl", "PRIVATE KEY", str(lab.path(run_id))], capture_output=True, check=False
+    )
+    assert stored.stdout == b""
+    cancel.cancel(lab.store, run_id, by="ann")
+    ended(lab, run_id)
+
+
+def test_a_network_that_nobody_swept_is_found_and_removed(lab: Lab) -> None:
+    spec = lab.spec("", **PLAIN)
+    made = targets.get(spec.target).plan(spec, lab.store)
+    engine = Engine(spec.target["options"])
+    engine.create_network(made.network, made.labels)
+    engine.create_network(made.network, made.labels)  # found
+    found = leftovers.find(engine, lab.store)
+    assert [one.what for one in found] == [f"network {made.network}"]
+    leftovers.remove(engine, found[0])
+
+    assert docker_objects(spec.run_id) == []
+
+
+def test_the_reports_of_nodes_are_not_the_runs_until_all_has_come(lab: Lab) -> None:
+    """Whoever collects dies before the last step: the next one finishes, and doubles nothing."""
+    code = "os.makedirs('outputs', exist_ok=True)\nopen('outputs/name', 'w').write(os.environ['NODE_RANK'])"
+    run_id = lab.start(code, **{**PLAIN, "process_count_per_node": 1})
+    docker("wait", plan.container_name(run_id), plan.container_name(run_id, 1))
+    target, record = targets.get(lab.target), lab.store.record(run_id)
+    target.collect(record, lab.store)
+    (lab.path(run_id) / "node_0" / protocol.REPORT_FILE).unlink()
+    assert ended(lab, run_id)["status"] == "Completed"
+
+    names = sorted(one.name for one in lab.path(run_id, "files", "outputs").iterdir())
+    assert names == ["name", "name.conflict-1"]
+    assert json.loads(lab.store.files.read(layout.report(run_id)))["conflicts"] == ["outputs/name.conflict-1"]
