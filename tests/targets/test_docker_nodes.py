@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,10 +15,11 @@ from airflow_train import targets
 from airflow_train.lifecycle import cancel
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
-from airflow_train.targets.docker import leftovers, plan
+from airflow_train.targets.docker import leftovers, nodes, plan
 from airflow_train.targets.docker.engine import Engine
 from tests.runtime.crowd import IMAGES
 from tests.targets.lab import DOCKER, Lab, docker, docker_objects, until
+from tests.targets.worlds import MEET
 
 pytestmark = [pytest.mark.docker, pytest.mark.only("docker")]
 
@@ -79,8 +79,7 @@ def test_ranks_of_all_nodes_make_one_world_of_mpi(mpi_lab: Lab) -> None:
 
 
 def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab) -> None:
-    code = f"from mpi4py import MPI\nMPI.COMM_WORLD.Barrier()\n{READY}MPI.COMM_WORLD.Barrier() if MPI.COMM_WORLD.rank else time.sleep(60)"
-    run_id = mpi_lab.start(code, **MPI)
+    run_id = mpi_lab.start(f"{MEET}{READY}world.Barrier() if world.rank else time.sleep(60)", **MPI)
     ready(mpi_lab, run_id)
     docker("kill", plan.container_name(run_id, 1))
     began = time.monotonic()
@@ -94,7 +93,7 @@ def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab) -> Non
 
 
 def test_a_failing_rank_of_another_node_is_named(mpi_lab: Lab) -> None:
-    code = "from mpi4py import MPI\nworld = MPI.COMM_WORLD\nworld.Barrier()\nif world.rank == 3: sys.exit(3)\nworld.Barrier()"
+    code = f"{MEET}if world.rank == 3: sys.exit(3)\nworld.Barrier()"
     verdict = ended(mpi_lab, mpi_lab.start(code, **MPI))
 
     assert (verdict["reason"], verdict["rank"], verdict["node"], verdict["exit_code"]) == ("script", 3, 1, 3)
@@ -182,13 +181,16 @@ def test_what_scripts_did_with_term_comes_home_from_all_nodes(lab: Lab) -> None:
     assert all(lab.path(run_id, "files", "outputs", f"saved_{rank}").exists() for rank in range(4))
 
 
-def test_a_run_cancelled_before_its_nodes_have_met_ends_soon(lab: Lab) -> None:
+def test_a_run_cancelled_before_its_nodes_have_met_ends_soon(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = lab.spec("mark('ran')", **PLAIN)
     lab.store.create(spec)
-    lab.store.cancel(spec.run_id, by="ann", reason="") if hasattr(lab.store, "cancel") else cancel.cancel(
-        lab.store, spec.run_id, by="ann"
-    )
-    lab.submit(spec)
+    store = lab.store
+    monkeypatch.setattr(nodes, "start", lambda *_: None)
+    targets.get(spec.target).submit(spec, store)
+    monkeypatch.undo()
+    cancel.cancel(store, spec.run_id, by="ann")
 
     assert ended(lab, spec.run_id)["status"] == "Canceled"
     assert "ran" not in lab.marks(spec.run_id)
@@ -237,15 +239,13 @@ def test_two_submitters_at_once_start_every_node_once(lab: Lab) -> None:
 def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_train.targets.docker import nodes
-
     spec = lab.spec("mark('ran')", **PLAIN)
     lab.store.create(spec)
     real = nodes.start
 
     def after_another(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
         made = targets.get(spec.target).plan(spec, lab.store)
-        nodes.fill(engine, spec, replace(made), lab.store, (0, 0), {})
+        nodes.fill(engine, spec, made, lab.store, (0, 0), {})
         real(engine, spec, claim)
 
     monkeypatch.setattr(nodes, "start", after_another)

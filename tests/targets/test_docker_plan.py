@@ -212,8 +212,9 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
             {"environment": {"pip_packages": ["x"]}, "interpreter_path": "/opt/python"},
             "interpreter_path is /opt/python, but packages are installed for the image's own Python",
         ),
-        ({"node_count": 2, "distribution": {"type": "pytorch"}}, "node_count is 2"),
-        ({"distribution": {"type": "mpi"}}, "distributed_training: mpi can't be honoured"),
+        ({"node_count": 2, "environment": {"docker_arguments": ["--network=host"]}}, "in the network host"),
+        ({"node_count": 2, "environment": {"docker_arguments": ["-p", "80:80"]}}, "leave --publish out"),
+        ({"node_count": 2, "no_progress_timeout": 5.0}, "no_progress_timeout can be honoured for one node"),
         ({"use_docker": False}, "use_docker is false"),
         (
             {"environment": {"dockerfile": "FROM a", "registry": {"username": "u", "password": "env:P"}}},
