@@ -154,12 +154,17 @@ def cgroups() -> None:
 @pytest.fixture(params=[4, 5], ids=lambda major: f"openmpi{major}")
 def mpi_python(request: pytest.FixtureRequest) -> str:
     """A Python with mpi4py, on a machine with mpirun of that major version of Open MPI. Mark the test `mpi`."""
+    return python_with_mpi(request.param)
+
+
+def python_with_mpi(major: int) -> str:
+    """The same; the test is skipped where there is none."""
     import sys
 
     for candidate in (sys.executable, "/usr/bin/python3"):
-        if _open_mpi(candidate) == request.param:
+        if _open_mpi(candidate) == major:
             return candidate
-    pytest.skip(f"no Python that has mpi4py and finds mpirun of Open MPI {request.param}")
+    pytest.skip(f"no Python that has mpi4py and finds mpirun of Open MPI {major}")
 
 
 @cache

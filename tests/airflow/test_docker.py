@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.crowd import IMAGES
 from tests.targets import registry
-from tests.targets.lab import DOCKER, IMAGE, docker_objects
+from tests.targets.lab import DOCKER, IMAGE, docker, docker_objects
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_target")]
 
@@ -128,3 +129,37 @@ def test_the_engine_may_be_an_airflow_connection(
     assert docker_objects(run_id) == []
     files = [path for path in (store.files.local_root / "runs" / run_id).rglob("*") if path.is_file()]
     assert [path for path in files if b"s3cr3t-word" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("major", [4, 5])
+def test_a_task_of_two_nodes_with_mpi_tells_lines_of_all_ranks(
+    make_dag: Dag, run_dag: Dag, script: Script, store: Any, monkeypatch: pytest.MonkeyPatch, major: int
+) -> None:
+    from airflow_train.tasks import live_log
+
+    if not docker("image", "ls", "-q", IMAGES[major]):
+        pytest.skip(f"no image {IMAGES[major]}; bash .ci/images makes it")
+    lines: list[str] = []
+    monkeypatch.setattr(live_log, "_to_task_log", lambda _, text, __: lines.append(text))
+    script(
+        """
+        from mpi4py import MPI
+        world = MPI.COMM_WORLD
+        print("sum", world.allreduce(world.rank), "of", world.size, "on", MPI.Get_processor_name())
+        """
+    )
+    outcome = run_dag(
+        make_dag(
+            f"""
+            DistributedEstimatorOperator(task_id="train", node_count=2, process_count_per_node=2,
+                distributed_training={{"type": "mpi"}}, compute_target="docker", deferrable=True,
+                estimator={{**{DATA}, "custom_docker_image": "{IMAGES[major]}"}})
+            """
+        )
+    )
+    record = store.record(outcome.xcom("train", "run_id"))
+
+    assert outcome.states() == {"train": "success"}, record.verdict
+    assert sorted(line[:14] for line in lines) == [f"[{rank}] sum 6 of 4" for rank in range(4)]
+    assert len({line.partition(" on ")[2] for line in lines}) == 2
+    assert sorted(record.exits) == [0, 1, 2, 3]

@@ -15,8 +15,10 @@ import pytest
 
 from airflow_train.targets import mpi
 from airflow_train.targets.docker import observe as watching
+from tests.conftest import python_with_mpi
+from tests.runtime.crowd import IMAGES
 from tests.targets import private_engine
-from tests.targets.lab import DOCKER, LOCAL, Lab
+from tests.targets.lab import DOCKER, LOCAL, Lab, docker
 from tests.targets.private_engine import PrivateEngine
 
 TARGETS = {
@@ -77,15 +79,17 @@ def own_engine(
         watch.end()
 
 
-@pytest.fixture
-def job(mpi_python: str) -> dict[str, Any]:
-    """Two nodes with two ranks each."""
-    return {
-        "distribution": {"type": "mpi"},
-        "node_count": 2,
-        "process_count_per_node": 2,
-        "interpreter_path": mpi_python,
-    }
+@pytest.fixture(params=[4, 5], ids=lambda major: f"openmpi{major}")
+def job(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Two nodes with two ranks each, by that major version of Open MPI."""
+    found = {"distribution": {"type": "mpi"}, "node_count": 2, "process_count_per_node": 2}
+    lab: Lab = request.getfixturevalue("lab")
+    if lab.target["type"] == "local":
+        return {**found, "interpreter_path": python_with_mpi(request.param)}
+    if not docker("image", "ls", "-q", IMAGES[request.param]):
+        pytest.skip(f"no image {IMAGES[request.param]}; bash .ci/images makes it")
+    lab.target = {**DOCKER, "options": {"image": IMAGES[request.param]}}
+    return found
 
 
 @pytest.fixture

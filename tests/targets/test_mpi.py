@@ -1,4 +1,4 @@
-"""MPI on one machine: a real mpirun, real collectives, and nobody but the supervisor who judges."""
+"""MPI on emulated nodes and on containers: real collectives, and nobody but the supervisor who judges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from airflow_train.lifecycle import cancel
 from tests.targets.lab import LOCAL, Lab, until
 from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, verdict
 
-pytestmark = [pytest.mark.mpi, pytest.mark.only("local")]
+pytestmark = pytest.mark.mpi
+#: About the mpirun of this machine.
+local = pytest.mark.only("local")
 
 # ---------------------------------------------------------------------- a world
 
@@ -45,6 +47,7 @@ def test_ranks_make_one_world_and_see_their_emulated_node(lab: Lab, job: dict[st
     verdict(lab, view)
 
 
+@local
 def test_the_first_node_is_named_as_azure_ml_did_and_nobody_sees_our_own_words(
     lab: Lab, job: dict[str, Any]
 ) -> None:
@@ -57,6 +60,7 @@ def test_the_first_node_is_named_as_azure_ml_did_and_nobody_sees_our_own_words(
     assert next(iter(said)).endswith(" []")
 
 
+@local
 def test_path_of_the_script_is_the_submitters(lab: Lab, job: dict[str, Any]) -> None:
     run_id = lab.run("print(os.environ['PATH'])", **job).record.run_id
 
@@ -159,13 +163,13 @@ def test_ranks_have_their_grace_when_another_has_failed(lab: Lab, job: dict[str,
 def test_a_rank_killed_from_outside_is_named(lab: Lab, job: dict[str, Any], part: str) -> None:
     run_id = lab.start(MEET + READY + "if world.rank == 2: time.sleep(1000)\n" + WAIT, **job)
     ready(lab, run_id)
-    victim = next(one for one in lab.started(run_id, 4) if one["rank"] == 2)
-    os.kill(victim[part]["pid"], signal.SIGKILL)
+    lab.kill(run_id, part, signal.SIGKILL, rank=2, ranks=4)
     said = verdict(lab, lab.wait(run_id))
 
     assert (said["status"], said["reason"], said["rank"], said["node"]) == ("Failed", "infrastructure", 2, 1)
 
 
+@local
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_mpirun_ended_from_outside_is_bad_luck_and_no_rank_is_blamed(
     lab: Lab, job: dict[str, Any], number: int
@@ -179,6 +183,7 @@ def test_mpirun_ended_from_outside_is_bad_luck_and_no_rank_is_blamed(
     assert "mpirun" in said["message"]
 
 
+@local
 def test_the_supervisor_killed_takes_all_ranks_along_within_two_seconds(
     lab: Lab, job: dict[str, Any]
 ) -> None:
@@ -216,6 +221,7 @@ def test_a_rank_that_hangs_meets_the_time_limit(lab: Lab, job: dict[str, Any]) -
 # ---------------------------------------------------------------------- another mpirun than planned
 
 
+@local
 def test_a_world_of_another_size_than_planned_is_refused(
     lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
 ) -> None:
@@ -241,6 +247,7 @@ def test_a_world_of_another_size_than_planned_is_refused(
     assert lab.marks(view.record.run_id) == []
 
 
+@local
 def test_an_mpirun_that_starts_nothing_is_named(
     lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
 ) -> None:
@@ -251,6 +258,7 @@ def test_an_mpirun_that_starts_nothing_is_named(
     assert "exited with code 5 with 0 of 4 ranks started and 0 running" in said["message"]
 
 
+@local
 def test_an_mpirun_whose_ranks_never_start_meets_the_limit_of_that_phase(
     lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
 ) -> None:
@@ -266,6 +274,7 @@ def test_an_mpirun_whose_ranks_never_start_meets_the_limit_of_that_phase(
     assert "0 of 4 ranks had started" in said["message"]
 
 
+@local
 def test_ranks_that_start_late_are_not_taken_for_hanging_ones(
     lab: Lab, job: dict[str, Any], stand_in: Callable[[str], None]
 ) -> None:
@@ -274,6 +283,7 @@ def test_ranks_that_start_late_are_not_taken_for_hanging_ones(
     assert lab.run("print('here')", **job, no_progress_timeout=3).status == "Completed"
 
 
+@local
 @pytest.mark.parametrize("version", ["HYDRA build details:", "mpirun (Open MPI) 3.1.2", ""])
 def test_another_mpi_is_refused_at_submit_with_the_mend(
     lab: Lab, stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str

@@ -4,12 +4,13 @@
 |----------------------------------------|----------------------------------------------------------------------------|
 | image                                  | `custom_docker_image`, or the target's option `image`; Python ≥ 3.8 inside |
 | interpreter                            | `python3` of the image, else its `python`, or `interpreter_path`           |
-| several processes on one node          | PyTorchConfiguration                                                       |
+| several processes                      | PyTorch, TensorFlow, ParallelTask; MPI where the image has Open MPI 4 or 5 |
+| several nodes                          | a container each, in a network of the run's own, or the one that is named  |
 | cpu, memory, shm_size, gpu             | yes; out of memory is named with the limit                                 |
 | DockerConfiguration.arguments          | those of `docker run` in `arguments.py`; all others are refused            |
 | pip, conda and apt packages            | an image `airflow-train/environment:<key>`, built once for all who ask     |
 | Dockerfile, build context              | the same; packages come on top                                             |
-| several nodes, MPI, inputs             | refused at submit                                                          |
+| inputs                                 | refused at submit                                                          |
 | registry with a login                  | `image_registry_details`, the target's connection, or `docker login` here  |
 | resume_from, outputs of an attempt before | yes: copies come with the code                                          |
 | run store                              | any that keeps: without `shared_store` the container never sees it         |
@@ -47,6 +48,12 @@ Code and runtime go into a volume of the run by the engine's archive API, before
 writes comes back as segments of its outbox while it goes on (`logs.py`), and as a whole when it has ended
 (`collect.py`): a small run by the container's last words (`parcel.py`), others by the archive API. So the engine may be
 on another machine, and a read-only root does no harm.
+
+Each node of several has a container and a volume of its own, all on one engine. They meet over mutual TLS, so an image
+needs neither sshd nor open ports (`nodes.py`). Node 0 decides; outputs and logs come home from all, what another node
+calls like one of node 0's files beside it, as `.conflict-1`, which the report names. Not for several nodes are
+`shared_store`, published ports, `no_progress_timeout` and the networks `host`, `none` and `bridge`; GPUs are not
+divided among nodes, and child runs that scripts make on other nodes than 0 may lose theirs to node 0's.
 
 With `shared_store` the run's folder of the store is mounted into the container, which writes outputs, logs and records
 there itself; it runs as the store's owner, unless `user` says otherwise. Code still comes by the archive API.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
@@ -18,6 +18,7 @@ from airflow_train.runtime import protocol
 from airflow_train.store import arriving, layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.docker import admission, archive, image, logs, merging, nodes, parcel, plan
+from airflow_train.targets.docker.ends import end_facts
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable, Gone, not_found_in_path
 from airflow_train.targets.docker.stream import Stream
@@ -143,28 +144,6 @@ def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, s
         store.files.create_json(layout.container(record.run_id, made.node), facts)
         return bool(facts["exit_code"] == 0)
     return False
-
-
-def end_facts(found: Mapping[str, Any]) -> dict[str, Any]:
-    """How a container ended (`runtime/protocol.py`)."""
-    state = found["State"]
-    return {
-        "at": state.get("FinishedAt") or protocol.timestamp(),
-        "container": str(found["Name"]).lstrip("/"),
-        "exit_code": state.get("ExitCode"),
-        "out_of_memory": bool(state.get("OOMKilled")),
-        "memory_bytes": found["HostConfig"].get("Memory") or None,
-        "error": state.get("Error") or "",
-    }
-
-
-def in_words(facts: Mapping[str, Any]) -> str:
-    """How a container ended, by its `end_facts`."""
-    code = facts["exit_code"]
-    if facts["out_of_memory"]:
-        limit = f" (limit {facts['memory_bytes']} bytes)" if facts["memory_bytes"] else ""
-        return f"exit code {code}, out of memory{limit}"
-    return f"exit code {code}" + (f" ({facts['error']})" if facts["error"] else "")
 
 
 def _finish(

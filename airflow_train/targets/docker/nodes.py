@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeVar
 
+from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import certificates
 from airflow_train.targets.docker import archive, observe, plan
+from airflow_train.targets.docker.ends import end_facts, in_words
 from airflow_train.targets.docker.engine import Engine
 
 #: So many containers are dealt with at once.
 _AT_ONCE = 16
+#: Seconds that node 0 has to tell of another one's end by itself.
+_TO_TELL = 10.0
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -33,6 +39,11 @@ def each(call: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Resu
 def count(spec: RunSpec) -> int:
     """How many containers a run has."""
     return int(spec.job["node_count"])
+
+
+def whose(spec: RunSpec) -> str:
+    """The container that decides, for people."""
+    return "its" if count(spec) == 1 else "node 0's"
 
 
 def containers(run_id: str, nodes: int) -> list[str]:
@@ -96,6 +107,31 @@ def unstarted(engine: Engine, spec: RunSpec) -> bool:
         for node, name in enumerate(containers(spec.run_id, count(spec)))
         if node
     )
+
+
+def missed(engine: Engine, record: RunRecord) -> dict[str, Any] | None:
+    """What ends a run while its nodes meet: one has ended before it came, so that node 0 would wait for it in vain."""
+    if record.starts or record.stop is not None:
+        return None
+    watch, ranks = observe.watch(engine), f"{plan.RUN_FOLDER}/{protocol.rank_folder(0).partition('/')[0]}"
+    first, *others = containers(record.run_id, count(record.spec))
+    for node, name in enumerate(others, 1):
+        if watch.state(name) not in ("exited", "gone"):
+            continue
+        state, found = observe.state(engine, record.run_id, node)
+        late = found is None or _since(found["State"]["FinishedAt"]) > _TO_TELL
+        # records may lie in the container still
+        if state in ("exited", "gone") and late and engine.stat(first, ranks) is None:
+            how = "was removed from outside" if found is None else f"ended with {in_words(end_facts(found))}"
+            detail = f"node {node} was lost before the ranks were started, as its container {how}"
+            facts = {"reason": protocol.STOP_NODE_LOST, "node": node, "detail": detail}
+            return {"at": protocol.timestamp(), **facts}
+    return None
+
+
+def _since(at: str) -> float:
+    """Seconds by this machine's clock."""
+    return time.time() - datetime.fromisoformat(at).timestamp()
 
 
 def end(engine: Engine, names: Iterable[str], patience: float) -> None:

@@ -30,6 +30,7 @@ from airflow_train.targets.docker import (
     place,
     plan,
 )
+from airflow_train.targets.docker.ends import end_facts, in_words
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import (
     EngineUnreachable,
@@ -223,13 +224,16 @@ class DockerTarget:
             if nodes.unstarted(self._engine, record.spec):
                 self._start(record.spec, record.claim or {}, store)
             self._attendant(record).look(record, store)
+            if missed := nodes.missed(self._engine, record):
+                store.files.create_json(layout.stop(run_id), missed)
+                self._engine.kill(name)
             return Observation(supervisor=True, ranks=True)
         if found is None:
             return self._missing(record)
         return Observation(
             supervisor=False,
             ranks=False,
-            note=f"{_whose(record)} container ended with {collect.in_words(collect.end_facts(found))}",
+            note=f"{nodes.whose(record.spec)} container ended with {in_words(end_facts(found))}",
         )
 
     def _attendant(self, record: RunRecord) -> attend.Attendant:
@@ -243,7 +247,7 @@ class DockerTarget:
         """The engine has no such container; another one, with the same address on another machine, may have it."""
         claim = record.claim or {}
         if claim.get("engine") in (None, self._engine.identity()):
-            note = f"{_whose(record)} container was removed from outside"
+            note = f"{nodes.whose(record.spec)} container was removed from outside"
             return Observation(supervisor=False, ranks=False, note=note)
         note = (
             f"it was started on another Docker engine than the one at {self._engine.where} that whoever looked "
@@ -299,7 +303,3 @@ class DockerTarget:
         """Does the engine answer, what can it, is the image there, and is the login good?"""
         del store
         return doctor.look(self._engine, self.options)
-
-
-def _whose(record: RunRecord) -> str:
-    return "its" if nodes.count(record.spec) == 1 else "node 0's"
