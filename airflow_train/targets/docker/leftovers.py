@@ -47,7 +47,7 @@ def _ours(engine: Engine, store: RunStore) -> Iterator[tuple[str, str, float]]:
             made = datetime.fromisoformat(one["CreatedAt"]).timestamp()
             yield one["Labels"][plan.RUN_LABEL], f"{_VOLUME}{one['Name']}", made
     for one in engine.networks():
-        if (one["Labels"] or {}).get(plan.STORE_LABEL) == store.uri:
+        if (one["Labels"] or {}).get(plan.STORE_LABEL) == identity:
             made = datetime.fromisoformat(one["Created"]).timestamp()
             yield one["Labels"][plan.RUN_LABEL], f"{_NETWORK}{one['Name']}", made
 
