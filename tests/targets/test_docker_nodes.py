@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from airflow_train.store import layout
 from airflow_train.targets.docker import leftovers, nodes, plan
 from airflow_train.targets.docker.engine import Engine
 from tests.runtime.crowd import IMAGES
+from tests.targets import strikes
 from tests.targets.lab import DOCKER, Lab, docker, docker_objects, until
 from tests.targets.worlds import MEET
 
@@ -326,3 +328,18 @@ def test_a_node_that_ends_before_it_came_ends_the_run_long_before_the_limit(
     assert (verdict["reason"], verdict["node"]) == ("infrastructure", 1)
     assert "node 1 was lost before the ranks were started, as its container ended" in verdict["message"]
     assert "ran" not in lab.marks(run_id)
+
+
+@pytest.mark.parametrize("call", ["last_words", "remove", "remove_volume", "remove_networks"])
+def test_a_judge_that_is_killed_leaves_a_run_of_several_nodes_that_the_next_one_judges(
+    lab: Lab, call: str
+) -> None:
+    code = "open('outputs/name', 'w').write(os.environ['NODE_RANK'])"
+    run_id = lab.start(code, **{**PLAIN, "process_count_per_node": 1})
+    docker("wait", plan.container_name(run_id), plan.container_name(run_id, 1))
+
+    assert strikes.worker("look", lab.store.uri, run_id, call, "after") == -signal.SIGKILL
+    assert ended(lab, run_id)["status"] == "Completed"
+    names = sorted(one.name for one in lab.path(run_id, "files", "outputs").iterdir())
+    assert names == ["name", "name.conflict-1"]
+    assert (lab.store.record(run_id).report or {})["conflicts"] == ["outputs/name.conflict-1"]

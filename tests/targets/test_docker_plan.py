@@ -332,3 +332,22 @@ def test_neither_plan_nor_check_imports_docker() -> None:
         "assert not [name for name in sys.modules if name.split('.')[0] in ('docker', 'requests')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nodes_of_a_run_differ_in_names_and_meet_where_node_0_has_an_alias(store: RunStore) -> None:
+    made = planned(store, node_count=3, distribution={"type": "mpi"})
+    own, named = plan.network_name("run-1"), planned(store, {"network": "ours"}, node_count=2)
+    meetings = [one.launch["meeting"] for one in made.nodes]
+    endpoints = [one.configuration["NetworkingConfig"]["EndpointsConfig"] for one in made.nodes]
+
+    assert [one.container for one in made.nodes] == [f"airflow-train-run-1-node{node}" for node in range(3)]
+    assert len({one.volume for one in made.nodes}) == 3
+    assert [one["node"] for one in meetings] == [0, 1, 2]
+    assert endpoints == [
+        {own: {"Aliases": [meetings[0]["host"]]}},
+        {own: {"Aliases": []}},
+        {own: {"Aliases": []}},
+    ]
+    assert made.network == own
+    assert (named.network, named.configuration["HostConfig"]["NetworkMode"]) == ("", "ours")
+    assert planned(store).network == ""

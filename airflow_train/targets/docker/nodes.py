@@ -30,9 +30,9 @@ _Result = TypeVar("_Result")
 def each(call: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """Call it for all, at once where there are several; all are done when the first error is raised."""
     wanted = list(items)
-    if len(wanted) == 1:
-        return [call(wanted[0])]
-    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted)) or 1) as pool:
+    if len(wanted) <= 1:
+        return [call(one) for one in wanted]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
         return [one.result() for one in [pool.submit(call, item) for item in wanted]]
 
 
@@ -52,9 +52,11 @@ def containers(run_id: str, nodes: int) -> list[str]:
 
 
 def create(engine: Engine, made: plan.DockerPlan) -> bool:
-    """Create containers, volumes and network; False when there are some already."""
+    """Create containers, volumes and network; False when somebody else has made node 0's, who goes on with the rest."""
     network(engine, made)
-    return all(each(engine.create, made.nodes))
+    found = engine.create(made)
+    each(engine.create, made.others)
+    return found
 
 
 def network(engine: Engine, made: plan.DockerPlan) -> None:
