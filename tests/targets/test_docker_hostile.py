@@ -129,6 +129,6 @@ def test_who_owns_a_run_and_how_it_ended_no_container_says() -> None:
 def test_names_that_are_no_utf8_are_spelled_out_where_the_store_is_no_folder() -> None:
     store = open_store(f"memory://{uuid.uuid4()}/store")
     name = os.fsdecode(b"files/outputs/\xff")
-    collect._store([collect._Arrival(name, 4, [b"kept"])], "some-run", store)
+    collect._store([collect._Arrival(name, 4, [b"kept"])], "some-run", store, 0)
 
     assert [found for found, _ in artifacts.names(store.files, "some-run")] == ["outputs/\\xff"]
