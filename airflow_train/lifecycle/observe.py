@@ -112,12 +112,12 @@ class Watcher:
             return True
         if step is Step.JUDGE:
             successor = record.report is not None and record.report["by"] == protocol.SUCCESSOR
-            self._judge(record, seen.note if successor else None)
+            self._judge(record, seen.note if successor else None, seen.node)
             return True
         if step in (Step.COLLECT, Step.GIVE_UP):
             note = seen.note if step is Step.COLLECT else seen.note or _unheard(record)
             note = self._collect(target, record, note, final=step is Step.GIVE_UP)
-            self._judge(self.store.record(self.run_id), note)
+            self._judge(self.store.record(self.run_id), note, seen.node)
             return True
         return False
 
@@ -188,10 +188,10 @@ class Watcher:
         verdict = Verdict("Failed", reason, message, at=protocol.timestamp())
         self.store.decide(record, verdict, self._swept(record))
 
-    def _judge(self, record: RunRecord, lost: str | None) -> None:
+    def _judge(self, record: RunRecord, lost: str | None, node: int | None = None) -> None:
         swept = self._swept(record)
         self._register(record)
-        self.store.decide(record, judge(record, protocol.timestamp(), lost), swept)
+        self.store.decide(record, judge(record, protocol.timestamp(), lost, node), swept)
 
     def _swept(self, record: RunRecord) -> bool:
         """Remove what the target holds of the run, if that can be done now."""

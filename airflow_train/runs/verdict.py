@@ -65,11 +65,12 @@ class Verdict:
         return cls(**{**known, "last_lines": tuple(data.get("last_lines", ()))})
 
 
-def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
+def judge(record: RunRecord, now: str, lost: str | None = None, node: int | None = None) -> Verdict:
     """Verdict on a run of which nothing lives any more.
 
     :param now: time of judging.
     :param lost: what became of the supervisor when it left no report, as half a sentence.
+    :param node: the node of that supervisor, where there are several.
     """
     exits = record.exits
     complete = len(exits) == record.spec.world_size
@@ -107,16 +108,16 @@ def judge(record: RunRecord, now: str, lost: str | None = None) -> Verdict:
     if problem and not exits:
         why = (record.report or {}).get("reason") or failed.reason
         return replace(failed, reason=why, message=f"Nothing was started: {problem}.")
-    return _failed(failed, record, lost)
+    return _failed(failed, record, lost, node)
 
 
-def _failed(failed: Verdict, record: RunRecord, lost: str | None) -> Verdict:
+def _failed(failed: Verdict, record: RunRecord, lost: str | None, node: int | None) -> Verdict:
     cause = diagnosis.root_cause(record.exits.values(), record.stop)
     missing = record.spec.world_size - len(record.exits)
     if cause is None or (missing and lost):
         what = lost or "no rank left a record of how it ended"
         count = f"{len(record.exits)} of {record.spec.world_size} ranks left an exit record"
-        return replace(failed, message=f"The run was lost: {what}; {count}.")
+        return replace(failed, message=f"The run was lost: {what}; {count}.", node=node)
     return replace(
         failed,
         reason=diagnosis.reason(cause),

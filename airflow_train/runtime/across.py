@@ -1,4 +1,4 @@
-"""Ranks of several nodes, each of which has a supervisor of its own: node 0 decides, the others obey and report.
+"""Ranks of several nodes, each of which has a supervisor of its own: node 0 decides, the others obey (`obeying.py`).
 
 Node 0 sees all ranks as if they were its own: what the others say comes in as ends of ranks, and what it tells its own
 it tells theirs. The order in which things come in at node 0 is the order in which they are said to have happened.
@@ -10,8 +10,9 @@ import os
 import re
 import time
 
-from airflow_train.runtime import exits, hosts, mpirun, protocol, records
+from airflow_train.runtime import hosts, mpirun, protocol, records
 from airflow_train.runtime.ranks import NodeRanks
+from airflow_train.runtime.wire import BEAT, PROOF, SILENCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +21,20 @@ if TYPE_CHECKING:
     from airflow_train.runtime import cgroups
     from airflow_train.runtime.meeting import Meeting
 
-#: When a rank fails, this long is waited for all nodes to say that they are still there, and that everything which had
-#: ended there has been told (seconds): whoever loses a peer fails of it and isn't to blame.
-PROOF = 1.0
+#: So much longer is waited for a node that doesn't answer (seconds): by then it is lost, and ranks that can't reach it
+#: have failed of that.
+UNTIL_LOST = SILENCE + 2 * BEAT
+#: What is known when another node has heard nothing of node 0, which goes on after all.
+GIVEN_UP = "node 0 was given up by node %d, as %s"
 #: Seconds after KILL within which a node must say that its ranks have ended.
 PATIENCE = 10.0
 
 
 #: What frameworks say when another rank is gone.
 _LOST_PEER = re.compile(
-    r"connection (was )?(closed|reset|aborted)|broken pipe|HorovodInternalError", re.IGNORECASE
+    r"connection (was )?(closed|reset|aborted|refused)|broken pipe|socket closed|got 0 bytes|remote process exited|"
+    r"HorovodInternalError|ncclRemoteError|UnavailableError",
+    re.IGNORECASE,
 )
 
 
@@ -53,13 +58,21 @@ class AllRanks(NodeRanks):
         #: ping → when it was sent; node → seconds by which its clock is ahead of ours
         self._asked: dict[int, float] = {}
         self._ahead: dict[int, float] = {}
-        self._own_loss_since: float | None = None
+        #: Since mpirun has ended: the ping that asks who is still there, and when that has to be known.
+        self._own_loss: tuple[int, float] | None = None
         self._blamed = False
+        self._progress: list[int] | None = None
+        #: node → what its ranks are doing
+        self._doing: dict[int, dict[int, Any]] = {}
+        self._answers_until = 0.0
+        #: Of this node; empty where it isn't known to have it.
+        self._address = ""
         self._patience_ends: float | None = None
 
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Tell the nodes where everybody is; they start their ranks, or mpirun does."""
         super().start(ports, place)
+        self._address = hosts.found(self.launch["addresses"][0])
         met: dict[str, Any] = {"addresses": self.launch["addresses"], "ports": ports}
         if isinstance(self._own, mpirun.MpirunRanks):
             session = met["session"] = self._own.session
@@ -85,6 +98,20 @@ class AllRanks(NodeRanks):
         found, self._news = self._news, []
         return self._own.news() + found
 
+    def progress(self) -> list[int] | None:
+        found, self._progress = self._progress, None
+        return found
+
+    def ask(self) -> None:
+        self._meeting.say({"ask": ""})
+        self._answers_until = time.monotonic() + UNTIL_LOST
+
+    def doing(self) -> dict[int, dict[str, Any]] | None:
+        awaited = {one["node"] for one in self._elsewhere.values()}.difference(self._doing)
+        if awaited and time.monotonic() < self._answers_until:
+            return None
+        return {rank: one for found in self._doing.values() for rank, one in found.items()}
+
     def children(self) -> set[int]:
         pid = self._meeting.pid
         return self._own.children() | ({pid} if pid is not None else set())
@@ -99,12 +126,12 @@ class AllRanks(NodeRanks):
         ended = []
         for message in self._meeting.hear():
             if "lost" in message:
-                self._lose(message["lost"], message["why"])
+                self._lose(message["lost"], message["why"], message["alone"])
             elif "said" in message:
                 ended += self._heard(message["node"], message["said"])
         if self._patience_ends is not None and time.monotonic() > self._patience_ends:
             for node in {one["node"] for one in self._elsewhere.values()}:
-                self._lose(node, "its supervisor does nothing")
+                self._lose(node, "its supervisor does nothing", alone=False)
         if isinstance(self._own, mpirun.MpirunRanks):
             self._own.needed = bool(self._elsewhere)
         ended += self._own.ended()
@@ -113,8 +140,9 @@ class AllRanks(NodeRanks):
     def _heard(self, node: int, said: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         if "pong" in said:
             self._answered[node] = said["pong"]
-            asked = self._asked.get(said["pong"], 0.0)
-            self._ahead[node] = said["clock"] - (asked + time.time()) / 2
+            self._ahead[node] = _ahead(
+                self._asked.get(said["pong"], 0.0), said["heard"], said["clock"], time.time()
+            )
         elif "started" in said:
             record = said["started"]
             self._started.add(record["rank"])
@@ -125,6 +153,10 @@ class AllRanks(NodeRanks):
             return [(self._elsewhere.pop(record["rank"]), record)]
         elif "gone" in said:
             self._elsewhere.pop(said["gone"], None)
+        elif "progress" in said:
+            self._progress = [*(self._progress or []), *said["progress"]]
+        elif "doing" in said:
+            self._doing[node] = {int(rank): one for rank, one in said["doing"].items()}
         elif "news" in said:
             self._news.append(said["news"])
         elif "failed" in said:
@@ -133,6 +165,9 @@ class AllRanks(NodeRanks):
         elif "stopped" in said:
             detail = "node %d ends: %s" % (node, said["stopped"])
             self._stops.append((protocol.STOP_OUTSIDE, {"node": node, "detail": detail}))
+        elif "gave_up" in said:
+            detail = GIVEN_UP % (node, said["gave_up"])
+            self._stops.append((protocol.STOP_NODE_LOST, {"node": 0, "detail": detail}))
         return []
 
     def _keep(self, rank: int, name: str, record: dict[str, Any]) -> None:
@@ -141,12 +176,15 @@ class AllRanks(NodeRanks):
             folder = os.path.join(self.launch["run_folder"], protocol.rank_folder(rank))
             records.create(os.path.join(folder, name), record)
 
-    def _lose(self, node: int, why: str) -> None:
+    def _lose(self, node: int, why: str, alone: bool) -> None:
         self.lost_nodes[node] = why
         ranks = [rank for rank, one in self._elsewhere.items() if one["node"] == node]
         detail = "node %d was lost with %d of its ranks running, as %s" % (node, len(ranks), why)
+        who, own = node, hosts.cut_off(self._address, alone)
+        if own:
+            who, detail = 0, own
         if self.left():
-            self._stops.append((protocol.STOP_NODE_LOST, {"node": node, "detail": detail}))
+            self._stops.append((protocol.STOP_NODE_LOST, {"node": who, "detail": detail}))
         for rank in ranks:
             del self._elsewhere[rank]
 
@@ -158,21 +196,30 @@ class AllRanks(NodeRanks):
         proved = [pair for pair in ended if pair[1]["code"] == 0]
         bad = [pair for pair in ended if pair[1]["code"] != 0]
         if bad:
-            self._pings += 1
-            self._asked[self._pings] = time.time()
-            self._meeting.say({"ping": self._pings})
-            self._held += [(self._pings, now + PROOF, pair) for pair in bad]
+            self._held += [(self._ping(), now + PROOF, pair) for pair in bad]
         if not self._held:
             return proved
         numbers, deadlines, pairs = zip(*self._held)
-        nodes = set(range(1, self.launch["meeting"]["nodes"])).difference(self.lost_nodes)
-        answered = all(self._answered.get(node, 0) >= max(numbers) for node in nodes)
+        answered = self._all_answered(max(numbers))
         settled = answered and not self._own.finishing()
         begun_here = bool(self._stops) or not all(map(self._cut_off, pairs))
-        if (settled and begun_here) or now > min(deadlines):
+        patience = 0.0 if answered or begun_here else UNTIL_LOST
+        if (settled and begun_here) or now > min(deadlines) + patience:
             self._held.clear()  # all or none, so that causes come before consequences
             proved += pairs
         return proved
+
+    def _ping(self) -> int:
+        """Ask all nodes whether they are still there; returns the number of the question."""
+        self._pings += 1
+        self._asked[self._pings] = time.time()
+        self._meeting.say({"ping": self._pings})
+        return self._pings
+
+    def _all_answered(self, number: int) -> bool:
+        """Have all nodes that aren't lost answered that question?"""
+        nodes = set(range(1, self.launch["meeting"]["nodes"])).difference(self.lost_nodes)
+        return all(self._answered.get(node, 0) >= number for node in nodes)
 
     def _cut_off(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> bool:
         """Does it look as if this rank failed because it lost another?"""
@@ -189,12 +236,13 @@ class AllRanks(NodeRanks):
     def stops(self) -> list[tuple[str, dict[str, Any]]]:
         """A lost node comes before the mpirun that ends of it."""
         found = list(self._stops)
-        if self._own.lost is not None:
-            self._own_loss_since = self._own_loss_since or time.monotonic()
-            if found or time.monotonic() - self._own_loss_since > PROOF:
-                found += self._own.stops()
-                self._blamed = True
-        return found
+        if self._own.lost is not None and not self._blamed:
+            now = time.monotonic()
+            self._own_loss = self._own_loss or (self._ping(), now + PROOF)
+            number, deadline = self._own_loss
+            patience = 0.0 if self._all_answered(number) else UNTIL_LOST
+            self._blamed = bool(found) or now > deadline + patience
+        return found + (self._own.stops() if self._blamed else [])
 
     def over(self) -> bool:
         return not self.left() and (self._own.lost is None or self._blamed)
@@ -206,90 +254,10 @@ class AllRanks(NodeRanks):
         self._own.clear()
 
 
-class OwnRanks(NodeRanks):
-    """The view of every other node: it reports what becomes of its ranks and does what node 0 says."""
+def _ahead(asked: float, heard: float, answered: float, came: float) -> float:
+    """Seconds by which another clock is ahead, 0 where it may be right: both can be one, whose order is exact.
 
-    def __init__(self, launch: dict[str, Any], own: NodeRanks, meeting: Meeting) -> None:
-        super().__init__(launch)
-        self._own, self._meeting = own, meeting
-        self._reported: set[int] = set()
-        self._dismissed = False
-        #: Pings that aren't answered yet, and when they must be.
-        self._pings: list[tuple[int, float]] = []
-        self._stops: list[tuple[str, dict[str, Any]]] = []
-
-    def start(self, ports: list[int], place: cgroups.Place | None) -> None:
-        super().start(ports, place)
-        if isinstance(self._own, mpirun.WrapperRanks):
-            self._own.session = self.launch["session"]
-            self._own.interface = hosts.interface(self.launch["addresses"][self._meeting.node])
-        self._own.start(ports, place)
-        hosts.serve(self._own, self._meeting)
-
-    def here(self) -> int:
-        return self._own.here()
-
-    def left(self) -> list[dict[str, Any]]:
-        return self._own.left()
-
-    def over(self) -> bool:
-        return not self.left() and (self._dismissed or bool(self._stops))
-
-    def sources(self) -> list[int]:
-        return [*self._own.sources(), *self._meeting.sources()]
-
-    def news(self) -> list[str]:
-        return self._own.news()
-
-    def children(self) -> set[int]:
-        pid = self._meeting.pid
-        return self._own.children() | ({pid} if pid is not None else set())
-
-    def tell(self, command: bytes) -> None:
-        self._own.tell(command)
-
-    def say(self, message: dict[str, Any]) -> None:
-        """Say something to node 0."""
-        self._meeting.say(message)
-
-    def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        for message in self._meeting.hear():
-            if "lost" in message:
-                detail = "node 0 was lost, as %s" % message["why"]
-                self._stops.append((protocol.STOP_NODE_LOST, {"node": 0, "detail": detail}))
-            elif "ping" in message.get("said", {}):
-                self._pings.append((message["said"]["ping"], time.monotonic() + PROOF))
-            elif "tell" in message.get("said", {}):
-                self._own.tell(message["said"]["tell"].encode())
-            elif "over" in message.get("said", {}):
-                self._dismissed = True
-                if self._own.left():  # node 0 has given up
-                    self._stops.append((protocol.STOP_JUDGED, {"detail": message["said"]["over"]}))
-        before = {one["rank"] for one in self._own.left()}
-        ended = self._own.ended()
-        self._report_starts()
-        for _, record in ended:
-            self.say({"exit": record})
-        after = {one["rank"] for one in self._own.left()}
-        for rank in before - after - {one["rank"] for one, _ in ended}:
-            self.say({"gone": rank})
-        while self._pings and (not self.finishing() or time.monotonic() > self._pings[0][1]):
-            self.say({"pong": self._pings.pop(0)[0], "clock": time.time()})
-        return ended
-
-    def _report_starts(self) -> None:
-        for one in self.launch["ranks"]:
-            if one["rank"] not in self._reported:
-                folder = os.path.dirname(exits.path(self.launch, one))
-                found = records.read(os.path.join(folder, "start.json"))
-                if found is not None:
-                    self._reported.add(one["rank"])
-                    self.say({"started": found})
-
-    def stops(self) -> list[tuple[str, dict[str, Any]]]:
-        return self._stops
-
-    def close(self) -> None:
-        self._own.let_go()
-        self._meeting.close()
-        self._own.clear()
+    :param heard: by that clock, as `answered`.
+    """
+    difference, way = ((heard - asked) + (answered - came)) / 2, (came - asked) - (answered - heard)
+    return difference if abs(difference) > way / 2 else 0.0

@@ -242,11 +242,14 @@ def facts(place: Place, rank: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def peaks(place: Place) -> dict[str, int | None]:
-    """Node → the most memory that it held at once, in bytes; None where the kernel is too old to tell."""
+def peaks(place: Place, node: int) -> dict[str, int | None]:
+    """Node → the most memory that it held at once, in bytes; None where the kernel is too old to tell.
+
+    :param node: whose container it is, where a container's own group is asked.
+    """
     face = _FACES[place["version"]]
     if place.get("whole"):
-        return {"0": face.peak(place["folder"])}
+        return {str(node): face.peak(place["folder"])}
     _, nodes, _ = next(os.walk(place["folder"]), ("", [], []))
     return {name[len("node_") :]: face.peak(os.path.join(place["folder"], name)) for name in sorted(nodes)}
 

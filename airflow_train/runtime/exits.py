@@ -68,8 +68,10 @@ def memory_of(
         return None
     facts = cgroups.facts(place, rank)
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    if place.get("whole") and len(launch["ranks"]) > 1 and not killed:
-        facts["node_oom_kills"], facts["oom_kills"] = facts["oom_kills"], 0
+    if place.get("whole") and len(launch["ranks"]) > 1:
+        facts["peak_bytes"] = None
+        if not killed:
+            facts["node_oom_kills"], facts["oom_kills"] = facts["oom_kills"], 0
     return facts
 
 

@@ -29,26 +29,45 @@ class Frame(NamedTuple):
     function: str
 
 
-def look(launch: dict[str, Any], ranks: list[dict[str, Any]], last: dict[int, float]) -> dict[str, Any]:
-    """Write the stacks of these ranks into their logs; returns `rank`, the odd one, and `detail` in words.
+def look(launch: dict[str, Any], ranks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Write the stacks of these ranks of this node into their logs.
 
     :param ranks: those that haven't ended.
-    :param last: rank → when it last wrote something.
+    :returns: rank → {"stack": [[file, line, function]], innermost call first, "waits": does it wait for the others,
+        "place": where it is in words, empty when it shows no stack, "words": then, what is known of its process}.
     """
     hide = handed.redactor(launch)
     asked = ask(launch, ranks, hide)
-    seconds = launch["no_progress_timeout"]
+    seconds, work = launch["no_progress_timeout"], launch["work_folder"]
+    doing = {}
     for one in ranks:
         lines = ["no progress for %g s; what this rank is doing:" % seconds]
         for process in asked[one["rank"]]:
             lines += [process.words, *process.answer]
         lines = lines if hide is None else [hide.text(line) for line in lines]
         _append(os.path.join(launch["run_folder"], protocol.rank_log(one["rank"])), lines)
-    work = launch["work_folder"]
-    stacks = {rank: _main_stack(found) for rank, found in asked.items()}
-    rank = odd_one(stacks, last, work)
-    detail = _detail(rank, asked[rank], stacks, launch)
-    return {"rank": rank, "detail": detail if hide is None else hide.text(detail)}
+        stack = _main_stack(asked[one["rank"]])
+        place = _place(stack, work) if stack else ""
+        words = asked[one["rank"]][-1].words if asked[one["rank"]] else "none of its processes was found"
+        doing[one["rank"]] = {
+            "stack": [[frame.file.replace(work + os.sep, ""), *frame[1:]] for frame in stack],
+            "waits": _waits(stack, work),
+            "place": place if hide is None else hide.text(place),
+            "words": words,
+        }
+    return doing
+
+
+def found(launch: dict[str, Any], doing: dict[int, dict[str, Any]], last: dict[int, float]) -> dict[str, Any]:
+    """Which rank is the odd one: `rank`, its `node`, and `detail` in words.
+
+    :param doing: what `look` has given, of all nodes.
+    :param last: rank → when it last wrote something.
+    """
+    world = (launch.get("meeting") or {}).get("world") or launch["ranks"]
+    rank = odd_one(doing, last)
+    node = next(one["node"] for one in world if one["rank"] == rank)
+    return {"rank": rank, "node": node, "detail": _detail(rank, node, doing, len(world))}
 
 
 def _append(path: str, lines: list[str]) -> None:
@@ -90,17 +109,17 @@ def _letters(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found.group()[2:], 16)), text)
 
 
-def odd_one(stacks: dict[int, list[Frame]], last: dict[int, float], work: str) -> int:
+def odd_one(doing: dict[int, dict[str, Any]], last: dict[int, float]) -> int:
     """The rank that most likely keeps the others waiting.
 
     One that gives no sign while others do; one that isn't in a collective call while others are; one whose stack is
     another than that of most; else the one that stopped first.
     """
-    suspects = set(stacks)
-    common, shared = (_most_common(stacks, lines) for lines in (True, False))
+    suspects = set(doing)
+    common, shared = (_most_common(doing, lines) for lines in (True, False))
     for innocent in (
-        {rank for rank, stack in stacks.items() if stack},
-        {rank for rank, stack in stacks.items() if _waits(stack, work)},
+        {rank for rank, one in doing.items() if one["stack"]},
+        {rank for rank, one in doing.items() if one["waits"]},
         common,
         shared,
     ):
@@ -109,11 +128,11 @@ def odd_one(stacks: dict[int, list[Frame]], last: dict[int, float], work: str) -
     return min(suspects, key=lambda rank: (last.get(rank, 0.0), rank))
 
 
-def _most_common(stacks: dict[int, list[Frame]], lines: bool) -> set[int]:
+def _most_common(doing: dict[int, dict[str, Any]], lines: bool) -> set[int]:
     """Ranks whose stack is that of more than half of all."""
     keys = {
-        rank: tuple(frame if lines else (frame.file, frame.function) for frame in stack)
-        for rank, stack in stacks.items()
+        rank: tuple((file, line if lines else 0, function) for file, line, function in one["stack"])
+        for rank, one in doing.items()
     }
     key, count = Counter(keys.values()).most_common(1)[0]
     return {rank for rank in keys if keys[rank] == key} if 2 * count > len(keys) else set()
@@ -132,20 +151,17 @@ def _source(frame: Frame, work: str) -> str:
     return linecache.getline(os.path.join(work, frame.file), frame.line).strip()
 
 
-def _detail(rank: int, asked: list[Asked], stacks: dict[int, list[Frame]], launch: dict[str, Any]) -> str:
-    one = next(one for one in launch["ranks"] if one["rank"] == rank)
-    several = len(launch["ranks"]) > 1
-    who = "Rank %d of %d (node %d)" % (rank, len(launch["ranks"]), one["node"]) if several else "The script"
-    where = who + (
-        " was at " + _place(stacks[rank], launch["work_folder"]) if stacks[rank] else " gave no sign"
-    )
-    if not stacks[rank]:
-        where += ": " + (asked[-1].words if asked else "none of its processes was found")
-    others = [stack for other, stack in stacks.items() if other != rank and stack]
+def _detail(rank: int, node: int, doing: dict[int, dict[str, Any]], count: int) -> str:
+    who = "Rank %d of %d (node %d)" % (rank, count, node) if count > 1 else "The script"
+    one = doing[rank]
+    where: str = who + (" was at " + one["place"] if one["stack"] else " gave no sign: " + one["words"])
+    others: list[str] = [
+        other["place"] for number, other in doing.items() if number != rank and other["stack"]
+    ]
     if others:
-        place, count = Counter(_place(stack, launch["work_folder"]) for stack in others).most_common(1)[0]
-        where += "; %d of the others %s at %s" % (count, "was" if count == 1 else "were", place)
-    ended = len(launch["ranks"]) - len(stacks)
+        place, alike = Counter(others).most_common(1)[0]
+        where += "; %d of the others %s at %s" % (alike, "was" if alike == 1 else "were", place)
+    ended = count - len(doing)
     return where + ("; %d %s had ended" % (ended, "rank" if ended == 1 else "ranks") if ended else "")
 
 

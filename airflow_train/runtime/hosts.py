@@ -57,6 +57,22 @@ def interface(address: str) -> str:
     return ""
 
 
+def found(address: str) -> str:
+    """The same address, empty where no interface of this machine has it first."""
+    return address if interface(address) else ""
+
+
+def cut_off(address: str, alone: bool) -> str:
+    """Why it is node 0 that the others can't reach, when it has lost one of them; empty when it isn't.
+
+    :param address: that it had when it was connected; empty where that isn't known.
+    :param alone: all others fell silent at once.
+    """
+    if address and not interface(address):
+        return "node 0 was lost, as the network interface with its address %s is gone" % address
+    return "node 0 was lost, as all other nodes fell silent for it at once" if alone else ""
+
+
 def serve(ranks: NodeRanks, meeting: Meeting) -> None:
     """On another node: let node 0 start mpirun's daemon, whose wrappers these are."""
     if isinstance(ranks, WrapperRanks):

@@ -15,16 +15,12 @@ import sys
 import time
 
 from airflow_train.runtime import protocol, tls
-from airflow_train.runtime.wire import Wire, ready
+from airflow_train.runtime.wire import BEAT, SILENCE, Wire, ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: Seconds between two signs of life, in both directions.
-BEAT = 1.0
-#: Seconds without one after which the other side counts as lost.
-SILENCE = 6.0
 #: Seconds that a stranger has to prove who it is, and how many may try at a time beside the nodes.
 PATIENCE = 5.0
 STRANGERS = 32
@@ -123,17 +119,23 @@ class Hub:
         try:
             self._nodes[node].wire.send(message)
         except OSError as error:
+            with contextlib.suppress(OSError):  # a node that has given this one up says so at last
+                self._hear(node)
             self._lose(node, "the connection to it broke (%s)" % error)
         return node in self._nodes
+
+    def _hear(self, node: int) -> None:
+        one = self._nodes[node]
+        for message in one.wire.receive():
+            one.heard = time.monotonic()
+            self._from_node(node, message)
 
     def _from_nodes(self, found: set[int]) -> None:
         for node, one in list(self._nodes.items()):
             if one.wire.descriptor in found:
                 try:
                     one.wire.flush()
-                    for message in one.wire.receive():
-                        one.heard = time.monotonic()
-                        self._from_node(node, message)
+                    self._hear(node)
                 except (OSError, KeyError, TypeError, ValueError) as error:
                     self._lose(node, "the connection to it broke (%s)" % _words(error))
 
@@ -150,19 +152,22 @@ class Hub:
             return
         stood_still = now - self._looked > 2 * BEAT
         self._looked, self._next_beat = now, now + BEAT
+        for one in self._nodes.values():
+            one.heard = now if stood_still else one.heard
+        silence = [now - one.heard for one in self._nodes.values()]
+        alone = len(silence) > 1 and min(silence) > SILENCE - 2 * BEAT
         for node, one in list(self._nodes.items()):
-            if stood_still:
-                one.heard = now
             if now - one.heard > SILENCE:
-                self._lose(node, "nothing has come from it for %g s" % SILENCE)
+                self._lose(node, "nothing has come from it for %g s" % SILENCE, alone)
             else:
                 self._to_node(node, {"beat": 1})
 
-    def _lose(self, node: int, why: str) -> None:
+    def _lose(self, node: int, why: str, alone: bool = False) -> None:
+        """:param alone: all others fell silent at once, so that it is this node which can't be reached."""
         lost = self._nodes.pop(node, None)
         if lost is not None:
             lost.wire.close()
-            self._supervisor.send({"lost": node, "why": why})  # before mpirun hears of it
+            self._supervisor.send({"lost": node, "why": why, "alone": alone})  # before mpirun hears of it
             self._agents.lose(node)
 
     # ------------------------------------------------------------------ the supervisor

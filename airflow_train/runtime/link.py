@@ -13,9 +13,8 @@ import sys
 import time
 
 from airflow_train.runtime import processes, tls
-from airflow_train.runtime.hub import BEAT, SILENCE
 from airflow_train.runtime.started import Started
-from airflow_train.runtime.wire import Wire, ready
+from airflow_train.runtime.wire import BEAT, SILENCE, Wire, ready
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ class Link:
                     self._leave()
         except OSError as error:
             if not self._leaves_at:
+                with contextlib.suppress(OSError):  # it may go on one day
+                    lead.send({"gave_up": str(error)})
                 with contextlib.suppress(OSError):
                     self._supervisor.send({"lost": 0, "why": str(error)})
                     self._wait_for_supervisor()

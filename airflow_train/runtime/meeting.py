@@ -4,13 +4,15 @@ That process begins while the code is laid out, keeps the connections alive what
 it. Only messages pass between the two:
 
     to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": path of a socket, "hosts": {address: node}}
-    from the hub   {"came": node, "own", "seen"}, {"node": N, "said": message}, {"lost": node, "why"}
+    from the hub   {"came": node, "own", "seen"}, {"node": N, "said": message}, {"lost": node, "why",
+                   "alone" (all others fell silent at once)}
     to a link      {"say": message}, {"serve": environment of what node 0 starts}
     from a link    {"welcome": 0, "own", "lead"}, {"trouble": why}, {"said": message}, {"lost": 0, "why"}
 
 What nodes say to node 0: `ready` (staged; with addresses and ports, or what failed), `started`, `exit`, `gone` (a rank
-that won't start any more), `news`, `failed`, `stopped` (the container was told to end), `pong`. Node 0 says `met`,
-`tell` (`rank.py`), `ping`, `over`.
+that won't start any more), `progress` (ranks that have written something), `doing` (an answer to `ask`), `news`,
+`failed`, `stopped` (the container was told to end), `gave_up` (nothing has come from node 0 for too long), `pong`. Node
+0 says `met`, `tell` (`rank.py`), `ping`, `ask` (what are your ranks doing?), `over`.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ class Meeting:
             return self._wire.receive()
         except OSError:
             self.broken = "the process that is connected to the other nodes has ended"
-            return [{"lost": node, "why": self.broken} for node in self._others()]
+            return [{"lost": node, "why": self.broken, "alone": False} for node in self._others()]
 
     def wait(self, seconds: float) -> list[dict[str, Any]]:
         """The same, waiting for some."""

@@ -68,12 +68,15 @@ class NodeMemory:
         limit = self.launch.get("memory_bytes")
         if not limit:
             return None
-        place = self.place or records.read(self._file)
+        place, number = (
+            self.place or records.read(self._file),
+            (self.launch.get("meeting") or {}).get("node", 0),
+        )
         if place is not None and place.get("whole"):
-            return {"limit_bytes": limit, "peak_bytes": cgroups.peaks(place)}
+            return {"limit_bytes": limit, "peak_bytes": cgroups.peaks(place, number)}
         if place is None or os.path.basename(place["folder"]) != group_name(self.launch):
             return {"limit_bytes": limit, "peak_bytes": {}}
-        peaks = cgroups.peaks(place)
+        peaks = cgroups.peaks(place, number)
         cgroups.remove(place)
         return {"limit_bytes": limit, "peak_bytes": peaks}
 

@@ -75,7 +75,7 @@ class Node:
         if not self._canceled():
             ready = self._ready()
             if self._told:
-                self._stop_record(protocol.STOP_OUTSIDE, detail=STOPPED_OUTSIDE)
+                self._stop_record(protocol.STOP_OUTSIDE, **self._told_facts())
             elif ready and not self._canceled():
                 try:
                     self._start_ranks()
@@ -128,6 +128,10 @@ class Node:
     def _told_to_stop(self, *_: object) -> None:
         """The engine stops the container: its own KILL follows, after the grace and a margin."""
         self._told = True
+
+    def _told_facts(self) -> dict[str, Any]:
+        """What is known then, for `stop.json`."""
+        return {"detail": STOPPED_OUTSIDE}
 
     def _event(self, phase: str, reason: str) -> None:
         with records.tolerated("event"):
@@ -210,22 +214,18 @@ class Node:
         elif os.path.exists(os.path.join(self.run_folder, protocol.CANCEL_FILE)):
             self._stop(protocol.STOP_CANCEL)
         elif self._told:
-            self._stop(protocol.STOP_OUTSIDE, detail=STOPPED_OUTSIDE)
+            self._stop(protocol.STOP_OUTSIDE, **self._told_facts())
         elif limit is not None and time.monotonic() - self.started > limit:
             self._stop(protocol.STOP_TIME_LIMIT)
         elif self.phases.name == "meet" and self.phases.passed():
             met = "%d of %d ranks had started" % (self.ranks.here(), self.ranks.count)
             self._stop(protocol.STOP_PHASE_LIMIT, phase="meet", detail=met)
-        elif self.phases.name == "run" and not self._kill_at and self.progress.missing(self.mirror.copied):
-            self._stop_hanging()  # ranks that were told to end have their grace
-
-    def _stop_hanging(self) -> None:
-        from airflow_train.runtime import hanging  # most runs don't
-
-        silent = self.launch["no_progress_timeout"]
-        self._event("run", "nothing came for %g s, asking every rank what it is doing" % silent)
-        found = hanging.look(self.launch, self.ranks.left_here(), self.progress.last)
-        self._stop(protocol.STOP_NO_PROGRESS, **found)
+        elif self.phases.name == "run" and not self._kill_at:  # ranks that were told to end have their grace
+            found = self.progress.missing(
+                self.mirror.copied, self.ranks, lambda words: self._event("run", words)
+            )
+            if found is not None:
+                self._stop(protocol.STOP_NO_PROGRESS, **found)
 
     def _abandon(self) -> None:
         """End everything where the run itself was removed from the store: nobody will ever look for it."""

@@ -5,11 +5,13 @@ Each stages its own copy of the code, while it is being connected. Node 0 begins
 
 from __future__ import annotations
 
-from airflow_train.runtime import node, open_mpi, phases, ports, protocol
+from airflow_train.runtime import hosts, node, open_mpi, phases, ports, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from airflow_train.runtime.obeying import OwnRanks
 
 #: Seconds between two looks while nodes meet.
 LOOK = 0.1
@@ -52,7 +54,7 @@ class FirstNode(_OneOfSeveral):
     def _gather(self) -> bool:
         """Wait for all other nodes; False when there is no point in starting."""
         count = self.launch["meeting"]["nodes"]
-        own = ""
+        own = reached_at = ""
         came: dict[int, str] = {}
         ready: dict[int, dict[str, Any]] = {}
         self.phases.enter("meet", "waiting for %s" % _nodes(range(1, count)))
@@ -64,8 +66,10 @@ class FirstNode(_OneOfSeveral):
                     for message in self.meeting.wait(LOOK):
                         if "came" in message:
                             own, came[message["came"]] = message["own"], message["seen"]
+                            reached_at = reached_at or hosts.found(own)
                         elif "lost" in message:
-                            self._lost(message["lost"], message["why"])
+                            own_fault = hosts.cut_off(reached_at, message["alone"])
+                            self._lost(message["lost"], message["why"], own_fault)
                             return False
                         elif "ready" in message["said"]:
                             ready[message["node"]] = message["said"]["ready"]
@@ -81,6 +85,9 @@ class FirstNode(_OneOfSeveral):
         mine = {0: numbers, **{number: said["ports"] for number, said in ready.items()}}
         self._ports = [mine[number].pop(0) for number in self.launch["meeting"]["ports"]]
         return True
+
+    def _told_facts(self) -> dict[str, Any]:
+        return {"node": 0, "detail": "node 0 ends: " + node.STOPPED_OUTSIDE}
 
     def _goes_on(self, count: int, came: dict[int, str], ready: dict[int, dict[str, Any]]) -> bool:
         failed = [(number, said["failed"]) for number, said in ready.items() if said["failed"]]
@@ -103,13 +110,16 @@ class FirstNode(_OneOfSeveral):
             return False
         return True
 
-    def _lost(self, number: int, why: str) -> None:
+    def _lost(self, number: int, why: str, own_fault: str = "") -> None:
         detail = "node %d was lost before the ranks were started, as %s" % (number, why)
-        self._stop_record(protocol.STOP_NODE_LOST, node=number, detail=detail)
+        who, detail = (0, own_fault) if own_fault else (number, detail)
+        self._stop_record(protocol.STOP_NODE_LOST, node=who, detail=detail)
 
 
 class OtherNode(_OneOfSeveral):
     """Every node but node 0."""
+
+    ranks: OwnRanks
 
     def _ready(self) -> bool:
         self._reported_stop = False
@@ -169,6 +179,10 @@ class OtherNode(_OneOfSeveral):
         if self._told and not self._reported_stop:
             self._reported_stop = True
             self.meeting.say({"stopped": node.STOPPED_OUTSIDE})
+        if self.phases.name == "run" and (heard := self.progress.news(self.mirror.copied)) is not None:
+            self.meeting.say({"progress": heard})
+        if self.ranks.asked():
+            self.meeting.say({"doing": self.progress.doing(self.ranks.left_here())})
 
     def _rank_ended(self, one: dict[str, Any], exit_record: dict[str, Any]) -> None:
         """`OwnRanks` has told node 0."""

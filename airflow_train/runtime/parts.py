@@ -47,9 +47,10 @@ def ranks(launch: dict[str, Any], meeting: Any = None) -> NodeRanks:
     own = _own_ranks(launch)
     if meeting is None:
         return own
-    from airflow_train.runtime import across
+    from airflow_train.runtime.across import AllRanks
+    from airflow_train.runtime.obeying import OwnRanks
 
-    return (across.OwnRanks if meeting.node else across.AllRanks)(launch, own, meeting)
+    return (OwnRanks if meeting.node else AllRanks)(launch, own, meeting)
 
 
 def _own_ranks(launch: dict[str, Any]) -> NodeRanks:

@@ -57,6 +57,17 @@ class NodeRanks:
         """What people should hear of these ranks now."""
         return []
 
+    def progress(self) -> list[int] | None:
+        """Ranks of other nodes that have written something since the last call; None when nothing has come."""
+        return None
+
+    def ask(self) -> None:
+        """Ask ranks of other nodes what they are doing."""
+
+    def doing(self) -> dict[int, dict[str, Any]] | None:
+        """What those answered (`hanging.look`); None as long as there are nodes that may still answer."""
+        return {}
+
     def children(self) -> set[int]:
         """Child processes that nobody else may reap."""
         return set()

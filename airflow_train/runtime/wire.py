@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
+#: Between nodes: seconds between two signs of life, in both directions, …
+BEAT = 1.0
+#: … and without one after which the other side counts as lost.
+SILENCE = 5.0
+#: When a rank fails, this long is waited for all nodes to say that they are still there, and that everything which had
+#: ended there has been told (seconds): whoever loses a peer fails of it and isn't to blame.
+PROOF = 1.0
 _LENGTH = struct.Struct(">I")
 #: Most bytes of one message, and of messages that the other side hasn't taken.
 LONGEST = 4 << 20

@@ -46,6 +46,8 @@ class Observation:
     ranks: bool | None
     #: Half a sentence on what became of the supervisor when it doesn't live.
     note: str = ""
+    #: Which of several nodes it was that lived and doesn't any more.
+    node: int | None = None
     #: It lives but can't do anything.
     paused: bool = False
     #: Seconds of silence after which what can't be seen is given up; None means the lease.

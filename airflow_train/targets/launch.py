@@ -102,8 +102,8 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
     job = spec.job
     mpirun = None
     if world.kind(spec) == "mpi" and (places.build is None or places.mpirun is not None):
-        several = places.meeting is not None
-        mpirun = mpi.planned(places.mpirun, len(ranks), places.wrapper(), several=several)
+        nodes = job["node_count"] if places.meeting is not None else 1
+        mpirun = mpi.planned(places.mpirun, len(ranks), places.wrapper(), nodes)
     return {
         "protocol": protocol.PROTOCOL,
         "run_id": spec.run_id,

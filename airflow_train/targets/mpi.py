@@ -37,9 +37,10 @@ _ALWAYS = {
     "btl_sm_backing_directory": protocol.SESSION_PLACEHOLDER,
 }
 _ON_ONE_MACHINE = {"btl_tcp_if_include": "127.0.0.0/8"}
-#: From node to node the agent starts a daemon on each; node 0 starts all, as only that has a way to the others. Which
-#: interface is used differs by node, so the runtime names it in the environment of each (with an unequal second network
-#: ranks wait for each other without a word), and no node's environment may be passed on to another's daemon.
+#: From node to node the agent starts a daemon on each; node 0 starts all, and all at once (`plm_*_num_concurrent`), as
+#: only that has a way to the others: of more nodes than 64, daemons would else start each other. Which interface is used
+#: differs by node, so the runtime names it in the environment of each (with an unequal second network ranks wait for
+#: each other without a word), and no node's environment may be passed on to another's daemon.
 _FROM_NODE_TO_NODE: Mapping[int, Mapping[str, str]] = {
     4: {
         "plm_rsh_agent": protocol.AGENT_PLACEHOLDER,
@@ -114,23 +115,26 @@ def _major(path: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def planned(
-    mpirun: Mpirun | None, ranks: int, wrapper: Sequence[str], several: bool = False
-) -> dict[str, object]:
+def planned(mpirun: Mpirun | None, ranks: int, wrapper: Sequence[str], nodes: int = 1) -> dict[str, object]:
     """`mpirun` of a launch file: what starts the wrapper of every rank; the runtime fills in what it finds.
 
     :param mpirun: None where only the node knows what it has: found on its PATH, of whichever version.
-    :param several: the nodes have supervisors of their own.
+    :param nodes: how many there are with supervisors of their own.
     """
     majors = _BY_MAJOR if mpirun is None else (mpirun.major,)
     return {
         "program": "mpirun" if mpirun is None else mpirun.path,
-        "arguments": {str(major): _arguments(major, ranks, wrapper, several) for major in majors},
+        "arguments": {str(major): _arguments(major, ranks, wrapper, nodes) for major in majors},
     }
 
 
-def _arguments(major: int, ranks: int, wrapper: Sequence[str], several: bool) -> list[str]:
-    options = {**_ALWAYS, **_BY_MAJOR[major], **(_FROM_NODE_TO_NODE[major] if several else _ON_ONE_MACHINE)}
+def _arguments(major: int, ranks: int, wrapper: Sequence[str], nodes: int) -> list[str]:
+    options = {**_ALWAYS, **_BY_MAJOR[major]}
+    if nodes > 1:
+        options.update(_FROM_NODE_TO_NODE[major])
+        options["plm_rsh_num_concurrent" if major == 4 else "plm_ssh_num_concurrent"] = str(nodes)
+    else:
+        options.update(_ON_ONE_MACHINE)
     flags = [
         part
         for name, value in options.items()
@@ -138,5 +142,5 @@ def _arguments(major: int, ranks: int, wrapper: Sequence[str], several: bool) ->
     ]
     placing = ["-n", str(ranks), "--oversubscribe", "--bind-to", "none"]
     hosts = os.path.join(protocol.SESSION_PLACEHOLDER, protocol.HOST_FILE)
-    placing += ["--map-by", "slot", "--hostfile", hosts] if several else []
+    placing += ["--map-by", "slot", "--hostfile", hosts] if nodes > 1 else []
     return [*placing, *flags, *wrapper]

@@ -146,3 +146,11 @@ def test_a_lost_node_is_named_and_no_rank_is_blamed(make_record: Make, make_exit
 
     assert (verdict.reason, verdict.node, verdict.rank) == ("infrastructure", 2, None)
     assert verdict.message.startswith("The run was lost: node 2 was lost")
+
+
+def test_a_lost_supervisor_of_several_is_named_by_its_node(make_record: Make, make_exit: Make) -> None:
+    record = make_record(make_exit(2, code=14), ranks=4, report=None)
+    verdict = judge(record, "", "node 0's container ended with exit code 137", 0)
+
+    assert (verdict.reason, verdict.node, verdict.rank) == ("infrastructure", 0, None)
+    assert verdict.message.startswith("The run was lost: node 0's container ended with exit code 137;")

@@ -173,6 +173,26 @@ def test_all_end_when_node_0_is_lost(crowd: Callable[..., Processes]) -> None:
     assert nodes.stop_record(1)["node"] == 0
 
 
+def test_a_node_0_that_stood_still_too_long_names_itself_when_it_goes_on(
+    crowd: Callable[..., Processes],
+) -> None:
+    nodes = crowd(2, WAIT)
+    nodes.start()
+    for rank in range(2):
+        started(nodes, rank)
+    still = nodes.family(0)
+    nodes.stop(0)
+    nodes.wait(1, timeout=NOTICED)
+    for pid in still:
+        os.kill(pid, signal.SIGCONT)
+    nodes.wait(0)
+
+    assert (nodes.stop_record()["reason"], nodes.stop_record()["node"]) == (protocol.STOP_NODE_LOST, 0)
+    assert (
+        nodes.stop_record()["detail"] == "node 0 was given up by node 1, as nothing has come from it for 5 s"
+    )
+
+
 def test_a_failed_rank_of_another_node_is_named_and_ends_the_others(crowd: Callable[..., Processes]) -> None:
     code = "import os, sys, time\nif os.environ['RANK'] == '2': sys.exit(3)\ntime.sleep(60)"
     nodes = crowd(3, code)

@@ -6,8 +6,8 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from airflow_train.store import layout
 from airflow_train.targets.docker import leftovers, nodes, plan
 from airflow_train.targets.docker.engine import Engine
 from tests.runtime.crowd import IMAGES
-from tests.targets import strikes
+from tests.targets import losses, strikes
 from tests.targets.lab import DOCKER, Lab, docker, docker_objects, until
 from tests.targets.worlds import MEET
 
@@ -31,8 +31,6 @@ PLAIN: Mapping[str, Any] = {
     "process_count_per_node": 2,
 }
 READY = "mark('ready ' + os.environ['AIRFLOW_TRAIN_RANK'])\n"
-#: Seconds within which a lost node is named.
-NOTICED = 10.0
 
 
 @pytest.fixture(params=IMAGES.values(), ids=lambda image: "openmpi" + image[-1])
@@ -80,25 +78,102 @@ def test_ranks_of_all_nodes_make_one_world_of_mpi(mpi_lab: Lab) -> None:
     assert mpi_lab.nothing_left(view.record.run_id)
 
 
-def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab) -> None:
-    run_id = mpi_lab.start(f"{MEET}{READY}world.Barrier() if world.rank else time.sleep(60)", **MPI)
+@pytest.mark.parametrize("how", losses.KINDS)
+def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab, how: str) -> None:
+    """`make bench` tries it twenty times."""
+    run_id = mpi_lab.start(losses.TALK, **MPI)
     ready(mpi_lab, run_id)
-    docker("kill", plan.container_name(run_id, 1))
-    began = time.monotonic()
-    until(lambda: mpi_lab.look(run_id).record.stop, NOTICED)
-    took = time.monotonic() - began
+    took, verdict = losses.lose(mpi_lab, run_id, 1, how)
+
+    assert took < losses.NOTICED
+    assert (verdict["reason"], verdict["node"]) == ("infrastructure", 1), verdict
+    assert "node 1 was lost" in verdict["message"]
+    assert mpi_lab.nothing_left(run_id)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("kill", "node 0's container ended with exit code 137"),
+        ("pause", "node 0 was lost, as nothing has come from it for 5 s, and its container is paused"),
+        ("network", "node 0 was lost, as the network interface with its address"),
+    ],
+)
+def test_the_lost_first_node_is_named_and_the_others_end(lab: Lab, how: str, words: str) -> None:
+    run_id = lab.start(f"{READY}time.sleep(60)", **PLAIN)
+    ready(lab, run_id)
+    took, verdict = losses.lose(lab, run_id, 0, how)
+
+    assert took < losses.NOTICED
+    assert (verdict["reason"], verdict["node"]) == ("infrastructure", 0), verdict
+    assert words in verdict["message"]
+    assert lab.nothing_left(run_id)
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_node_that_is_told_to_end_is_named(lab: Lab, node: int) -> None:
+    run_id = lab.start(f"{READY}time.sleep(60)", **PLAIN)
+    ready(lab, run_id)
+    docker("kill", "--signal", "TERM", plan.container_name(run_id, node))
+    verdict = ended(lab, run_id)
+
+    assert (verdict["reason"], verdict["node"]) == ("infrastructure", node)
+    assert f"node {node} ends: its container was told to stop from outside" in verdict["message"]
+
+
+@pytest.mark.cgroups
+@pytest.mark.usefixtures("cgroups")
+@pytest.mark.parametrize("lost", [False, True], ids=["rank", "its process"])
+def test_a_rank_of_another_node_that_runs_out_of_memory_is_named(mpi_lab: Lab, lost: bool) -> None:
+    eat = "bytearray(b'x') * (1 << 30)"
+    fault = f'subprocess.run([sys.executable, "-c", "{eat}"]); sys.exit(3)' if lost else eat
+    code = f"{MEET}if world.rank == 3: {fault}\nworld.Barrier()"
+    verdict = ended(mpi_lab, mpi_lab.start(code, **MPI, memory="256Mi", memory_bytes=256 << 20))
+
+    assert (verdict["reason"], verdict["rank"], verdict["node"]) == ("out_of_memory", 3, 1), verdict
+    said = (
+        "exited with code 3, after a process of its node was killed"
+        if lost
+        else "ran out of memory: it was killed"
+    )
+    assert f"Rank 3 of 4 (node 1) {said} at its node's limit of 256 MiB (memory)." in verdict["message"]
+
+
+#: In place of the image's own: all ranks on one node, or fewer of them.
+STAND_IN = """#!/bin/sh
+[ "$1" = --version ] && exec /usr/bin/mpirun --version
+for part in "$@"; do
+    shift
+    %s
+    set -- "$@" "$part"
+    before=$part
+done
+exec /usr/bin/mpirun "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            'case "$part" in --hostfile|*/hosts) continue;; esac',
+            "has started rank 2 on node 0 instead of node 1",
+        ),
+        ('[ "$before" = -n ] && part=2', "has made a world of 2 ranks, but 4 are planned"),
+    ],
+)
+def test_an_mpirun_that_does_other_than_planned_is_refused(
+    mpi_lab: Lab, tmp_path: Path, change: str, words: str
+) -> None:
+    (tmp_path / "mpirun").write_text(STAND_IN % change)
+    (tmp_path / "mpirun").chmod(0o755)
+    arguments = ["-e", f"PATH={tmp_path}:/usr/bin:/bin"]
+    run_id = mpi_lab.start("mark('ran')", **MPI, environment={"docker_arguments": arguments})
     verdict = ended(mpi_lab, run_id)
 
-    assert took < NOTICED
-    assert (verdict["reason"], verdict["node"]) == ("infrastructure", 1)
-    assert "node 1 was lost" in verdict["message"]
-
-
-def test_a_failing_rank_of_another_node_is_named(mpi_lab: Lab) -> None:
-    code = f"{MEET}if world.rank == 3: sys.exit(3)\nworld.Barrier()"
-    verdict = ended(mpi_lab, mpi_lab.start(code, **MPI))
-
-    assert (verdict["reason"], verdict["rank"], verdict["node"], verdict["exit_code"]) == ("script", 3, 1, 3)
+    assert verdict["reason"] == "could_not_start", verdict
+    assert words in verdict["message"]
+    assert mpi_lab.marks(run_id) == []
 
 
 def test_mpi_in_one_container_needs_no_network(mpi_lab: Lab) -> None:
@@ -254,16 +329,6 @@ def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
     targets.get(spec.target).submit(spec, lab.store)
 
     assert ended(lab, spec.run_id)["status"] == "Completed", lab.store.record(spec.run_id).verdict
-
-
-def test_the_killed_first_node_is_named_and_the_others_end(lab: Lab) -> None:
-    run_id = lab.start(f"{READY}time.sleep(60)", **PLAIN)
-    ready(lab, run_id)
-    docker("kill", plan.container_name(run_id))
-    verdict = ended(lab, run_id)
-
-    assert verdict["status"] == "Failed"
-    assert "node 0's container ended with exit code 137" in verdict["message"]
 
 
 def test_keys_are_nowhere_but_in_the_volumes(lab: Lab) -> None:

@@ -214,7 +214,6 @@ def test_an_argument_that_cannot_be_honoured_is_named(store: RunStore, words: li
         ),
         ({"node_count": 2, "environment": {"docker_arguments": ["--network=host"]}}, "in the network host"),
         ({"node_count": 2, "environment": {"docker_arguments": ["-p", "80:80"]}}, "leave --publish out"),
-        ({"node_count": 2, "no_progress_timeout": 5.0}, "no_progress_timeout can be honoured for one node"),
         ({"use_docker": False}, "use_docker is false"),
         (
             {"environment": {"dockerfile": "FROM a", "registry": {"username": "u", "password": "env:P"}}},
@@ -351,3 +350,15 @@ def test_nodes_of_a_run_differ_in_names_and_meet_where_node_0_has_an_alias(store
     assert made.network == own
     assert (named.network, named.configuration["HostConfig"]["NetworkMode"]) == ("", "ours")
     assert planned(store).network == ""
+
+
+@pytest.mark.parametrize(("major", "part"), [("4", "plm_rsh"), ("5", "plm_ssh")])
+def test_of_more_than_64_nodes_each_is_started_by_node_0_and_none_by_another(
+    store: RunStore, major: str, part: str
+) -> None:
+    made = planned(store, distribution={"type": "mpi"}, node_count=200)
+    arguments = " ".join(made.launch["mpirun"]["arguments"][major])
+
+    assert len(made.nodes) == 200
+    assert f"{part}_no_tree_spawn 1" in arguments
+    assert f"{part}_num_concurrent 200" in arguments

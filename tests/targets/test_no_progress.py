@@ -57,6 +57,23 @@ def test_the_rank_that_keeps_the_others_waiting_is_named(lab: Lab) -> None:
     assert "2 of the others were at train.py, line 8, in barrier" in found["message"]
 
 
+def test_of_several_nodes_the_right_one_is_named_and_its_stack_is_in_the_log_of_the_rank(lab: Lab) -> None:
+    code = """
+    def barrier():
+        while True: time.sleep(0.01)
+    def load_batch():
+        time.sleep(1000)
+    load_batch() if os.environ["RANK"] == "3" else barrier()
+    """
+    run_id = lab.start(code, **SOON, **TWO, node_count=2)
+    found = verdict(lab, run_id)
+
+    assert (found["reason"], found["rank"], found["node"]) == ("no_progress", 3, 1)
+    assert "Rank 3 of 4 (node 1) was at train.py, line 10, in load_batch" in found["message"]
+    assert "3 of the others were at train.py, line 8, in barrier" in found["message"]
+    assert "in load_batch" in "\n".join(lab.lines(run_id, 3))
+
+
 def test_the_stack_that_differs_is_the_odd_one(lab: Lab) -> None:
     found, _ = hung(
         lab,
@@ -97,13 +114,14 @@ def test_whatever_a_script_says_is_progress(lab: Lab, progress: str) -> None:
     assert view.status == "Completed"
 
 
-def test_one_rank_that_goes_on_is_enough(lab: Lab) -> None:
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_one_rank_that_goes_on_is_enough(lab: Lab, nodes: int) -> None:
     code = """
     for n in range(30):
-        if os.environ["RANK"] == "0": print(n, flush=True)
+        if os.environ["RANK"] == str(int(os.environ["WORLD_SIZE"]) - 1): print(n, flush=True)
         time.sleep(0.1)
     """
-    assert lab.run(code, no_progress_timeout=1, **TWO).status == "Completed"
+    assert lab.run(code, no_progress_timeout=1, **TWO, node_count=nodes).status == "Completed"
 
 
 def test_a_stopped_rank_can_show_nothing_and_is_named_for_it(lab: Lab) -> None:
@@ -219,9 +237,8 @@ def test_a_supervisor_killed_over_the_question_leaves_a_run_that_is_judged(lab: 
 
 
 @pytest.mark.mpi
-@pytest.mark.only("local")
 def test_ranks_of_mpi_show_their_stacks_and_the_one_that_does_not_come_is_named(
-    lab: Lab, mpi_python: str
+    lab: Lab, job: dict[str, Any]
 ) -> None:
     code = """
     from mpi4py import MPI
@@ -230,9 +247,8 @@ def test_ranks_of_mpi_show_their_stacks_and_the_one_that_does_not_come_is_named(
     def train(): time.sleep(1000)
     train() if world.rank == 3 else world.Barrier()
     """
-    job = {"distribution": {"type": "mpi"}, "node_count": 2, "process_count_per_node": 2}
     began = time.monotonic()
-    found, log = hung(lab, code, interpreter_path=mpi_python, **{**job, "no_progress_timeout": 3})
+    found, log = hung(lab, code, **{**job, "no_progress_timeout": 3})
 
     assert (found["rank"], found["node"]) == (3, 1)
     assert "world.Barrier()" in found["message"]

@@ -48,6 +48,15 @@ def is_good_record(name: str, content: bytes) -> bool:
     return not name.endswith(f"/{protocol.REPORT_FILE}") or all(key in record for key in _REPORT)
 
 
+def stop_record(content: bytes) -> dict[str, Any]:
+    """`reason`, `node` and `detail` of a stop record; of None where it isn't one."""
+    try:
+        record = json.loads(content)
+        return {key: record.get(key) for key in ("reason", "node", "detail")}
+    except (ValueError, RecursionError, AttributeError):
+        return dict.fromkeys(("reason", "node", "detail"))
+
+
 def _is_event(record: Mapping[str, Any]) -> bool:
     return record["status"] in status.ORDER and _TIME.fullmatch(record["at"]) is not None
 

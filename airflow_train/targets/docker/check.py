@@ -88,10 +88,6 @@ def _problems_of_several(job: Mapping[str, Any], target: str, options: Mapping[s
         )
     if host.get("PortBindings"):
         problems.append(f"{count}, but a port can be published for one container only; leave --publish out.")
-    if job.get("no_progress_timeout"):
-        problems.append(
-            f"{count}, but no_progress_timeout can be honoured for one node only; leave it out, or use local."
-        )
     if options.get("shared_store"):
         problems.append(
             f"{count}, but with shared_store of compute target {target!r} a run has one node; leave it out."

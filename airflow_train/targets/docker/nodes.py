@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -14,9 +15,10 @@ from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import certificates
-from airflow_train.targets.docker import archive, observe, plan
+from airflow_train.targets.docker import admission, archive, observe, plan
 from airflow_train.targets.docker.ends import end_facts, in_words
 from airflow_train.targets.docker.engine import Engine
+from airflow_train.targets.docker.errors import Gone
 
 #: So many containers are dealt with at once.
 _AT_ONCE = 16
@@ -44,6 +46,11 @@ def count(spec: RunSpec) -> int:
 def whose(spec: RunSpec) -> str:
     """The container that decides, for people."""
     return "its" if count(spec) == 1 else "node 0's"
+
+
+def decides(spec: RunSpec) -> int | None:
+    """The node whose supervisor decides, where there are several."""
+    return None if count(spec) == 1 else 0
 
 
 def containers(run_id: str, nodes: int) -> list[str]:
@@ -111,24 +118,51 @@ def unstarted(engine: Engine, spec: RunSpec) -> bool:
     )
 
 
-def missed(engine: Engine, record: RunRecord) -> dict[str, Any] | None:
-    """What ends a run while its nodes meet: one has ended before it came, so that node 0 would wait for it in vain."""
-    if record.starts or record.stop is not None:
+def lost(engine: Engine, record: RunRecord, first: str) -> dict[str, Any] | None:
+    """What ends a run that node 0 doesn't end (`stop.json`): another node has ended before it came, so that node 0
+    waits for it in vain, or because it hears nothing of node 0.
+
+    :param first: state of node 0's container, which lives.
+    """
+    if record.stop is not None or record.cancel is not None or record.phases[-1].name == "collect":
         return None
-    watch, ranks = observe.watch(engine), f"{plan.RUN_FOLDER}/{protocol.rank_folder(0).partition('/')[0]}"
-    first, *others = containers(record.run_id, count(record.spec))
-    for node, name in enumerate(others, 1):
-        if watch.state(name) not in ("exited", "gone"):
+    watch = observe.watch(engine)
+    for node, name in enumerate(containers(record.run_id, count(record.spec))):
+        if not node or watch.state(name) not in ("exited", "gone"):
             continue
         state, found = observe.state(engine, record.run_id, node)
         late = found is None or _since(found["State"]["FinishedAt"]) > _TO_TELL
-        # records may lie in the container still
-        if state in ("exited", "gone") and late and engine.stat(first, ranks) is None:
-            how = "was removed from outside" if found is None else f"ended with {in_words(end_facts(found))}"
-            detail = f"node {node} was lost before the ranks were started, as its container {how}"
-            facts = {"reason": protocol.STOP_NODE_LOST, "node": node, "detail": detail}
-            return {"at": protocol.timestamp(), **facts}
+        if state in ("exited", "gone") and (late or first == "paused"):
+            facts = _given_up(engine, record, node, first) or _missed(engine, record, node, found)
+            if facts is not None:
+                return {"at": protocol.timestamp(), "reason": protocol.STOP_NODE_LOST, **facts}
     return None
+
+
+def _given_up(engine: Engine, record: RunRecord, node: int, first: str) -> dict[str, Any] | None:
+    """Has that node ended because it had lost node 0?"""
+    path = f"{plan.RUN_FOLDER}/{protocol.node_folder(node)}/{protocol.STOP_FILE}"
+    with suppress(Gone), engine.get(plan.container_name(record.run_id, node), path) as stream:
+        for member in stream.members():
+            if member.size <= admission.MOST:
+                facts = admission.stop_record(b"".join(stream.content(member)))
+                if (facts["reason"], facts["node"]) == (protocol.STOP_NODE_LOST, 0):
+                    more = ", and its container is paused" if first == "paused" else ""
+                    return {"node": 0, "detail": facts["detail"] + more}
+    return None
+
+
+def _missed(
+    engine: Engine, record: RunRecord, node: int, found: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Has that node ended before the ranks were started?"""
+    ranks = f"{plan.RUN_FOLDER}/{protocol.rank_folder(0).partition('/')[0]}"
+    # records may lie in the container still
+    if record.starts or engine.stat(plan.container_name(record.run_id), ranks) is not None:
+        return None
+    how = "was removed from outside" if found is None else f"ended with {in_words(end_facts(found))}"
+    detail = f"node {node} was lost before the ranks were started, as its container {how}"
+    return {"node": node, "detail": detail}
 
 
 def _since(at: str) -> float:

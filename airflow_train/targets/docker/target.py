@@ -40,6 +40,7 @@ from airflow_train.targets.docker.errors import (
     Refusal,
     TooOld,
 )
+from airflow_train.targets.docker.observe import Watch
 from airflow_train.targets.docker.options import problems_of as wrong_options
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
@@ -56,7 +57,8 @@ class DockerTarget:
 
     #: What this process remembers of runs: (engine, run) → …
     _attendants: ClassVar[dict[tuple[str, str], attend.Attendant]] = {}
-    _ran: ClassVar[set[str]] = set()
+    #: … run → how many containers it has
+    _ran: ClassVar[dict[str, int]] = {}
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         if problems := wrong_options(name, options):
@@ -214,19 +216,20 @@ class DockerTarget:
                 self._attendant(record).before_start(record)
             self._start(record.spec, record.claim or {}, store)
             state = "running"
+        if state in ("paused", "running") and (lost := nodes.lost(self._engine, record, state)):
+            store.files.create_json(layout.stop(run_id), lost)
+            self._engine.kill(name)
+            return Observation(supervisor=True, ranks=True)
         if state == "paused":
             if record.cancel is None:
                 return Observation(supervisor=True, ranks=True, note="its container is paused", paused=True)
             self._engine.unpause(name)
             state = "running"
         if state == "running":
-            self._ran.add(run_id)
+            self._ran[run_id] = nodes.count(record.spec)
             if nodes.unstarted(self._engine, record.spec):
                 self._start(record.spec, record.claim or {}, store)
             self._attendant(record).look(record, store)
-            if missed := nodes.missed(self._engine, record):
-                store.files.create_json(layout.stop(run_id), missed)
-                self._engine.kill(name)
             return Observation(supervisor=True, ranks=True)
         if found is None:
             return self._missing(record)
@@ -234,6 +237,7 @@ class DockerTarget:
             supervisor=False,
             ranks=False,
             note=f"{nodes.whose(record.spec)} container ended with {in_words(end_facts(found))}",
+            node=nodes.decides(record.spec),
         )
 
     def _attendant(self, record: RunRecord) -> attend.Attendant:
@@ -247,8 +251,11 @@ class DockerTarget:
         """The engine has no such container; another one, with the same address on another machine, may have it."""
         claim = record.claim or {}
         if claim.get("engine") in (None, self._engine.identity()):
-            note = f"{nodes.whose(record.spec)} container was removed from outside"
-            return Observation(supervisor=False, ranks=False, note=note)
+            note, node = (
+                f"{nodes.whose(record.spec)} container was removed from outside",
+                nodes.decides(record.spec),
+            )
+            return Observation(supervisor=False, ranks=False, note=note, node=node)
         note = (
             f"it was started on another Docker engine than the one at {self._engine.where} that whoever looked "
             "could reach, and hasn't been heard of"
@@ -259,8 +266,19 @@ class DockerTarget:
         """Have the engine's events told of the container's end, or somebody else of the run's?"""
         if store.files.local_root is not None and store.files.exists(layout.report(run_id)):
             return True
-        state = observe.watch(self._engine).state(plan.container_name(run_id))
-        return run_id in self._ran and state in ("exited", "gone")
+        if run_id not in self._ran:
+            return False
+        watch = observe.watch(self._engine)
+        state = watch.state(plan.container_name(run_id))
+        return state in ("exited", "gone") or (state == "paused" and self._given_up(watch, run_id))
+
+    def _given_up(self, watch: Watch, run_id: str) -> bool:
+        """Has another node ended while node 0 stands still? That is worth one look, which finds out why."""
+        names = nodes.containers(run_id, self._ran[run_id])
+        noticed = any(watch.state(name) in ("exited", "gone") for name in names)
+        if noticed:
+            self._ran[run_id] = 1
+        return noticed
 
     # ------------------------------------------------------------------ the end
 
@@ -278,7 +296,7 @@ class DockerTarget:
     def sweep(self, record: RunRecord, store: RunStore) -> None:
         """Remove containers, volumes and network; `airflow-train cleanup` finds what nobody comes back for."""
         run_id = record.run_id
-        self._ran.discard(run_id)
+        self._ran.pop(run_id, None)
         self._attendants.pop((self._engine.key, run_id), None)
         collect.sweep(record.spec, self._engine, store)
 
