@@ -117,7 +117,9 @@ class Watcher:
         if step in (Step.COLLECT, Step.GIVE_UP):
             note = seen.note if step is Step.COLLECT else seen.note or _unheard(record)
             note = self._collect(target, record, note, final=step is Step.GIVE_UP)
-            self._judge(self.store.record(self.run_id), note, seen.node)
+            whole = self.store.record(self.run_id)
+            reported = whole.report is not None and whole.report["by"] == protocol.SUPERVISOR
+            self._judge(whole, None if reported else note, seen.node)
             return True
         return False
 

@@ -134,8 +134,10 @@ class AllRanks(NodeRanks):
                 self._lose(node, "its supervisor does nothing", alone=False)
         if isinstance(self._own, mpirun.MpirunRanks):
             self._own.needed = bool(self._elsewhere)
-        ended += self._own.ended()
-        return self._proved(ended)
+        own = self._own.ended()
+        for one, _ in own:
+            self._elsewhere.pop(one["rank"], None)  # mpirun has started it here
+        return self._proved(ended + own)
 
     def _heard(self, node: int, said: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         if "pong" in said:
@@ -151,6 +153,11 @@ class AllRanks(NodeRanks):
             record = said["exit"]
             self._keep(record["rank"], "exit.json", record)
             return [(self._elsewhere.pop(record["rank"]), record)]
+        elif (
+            "exit" in said and said["exit"]["could_not_start"]
+        ):  # mpirun should have started it on another node
+            self._keep(said["exit"]["rank"], "exit.json", said["exit"])
+            self._stops.append((protocol.STOP_RANK_FAILED, {"rank": said["exit"]["rank"]}))
         elif "gone" in said:
             self._elsewhere.pop(said["gone"], None)
         elif "progress" in said:

@@ -71,6 +71,9 @@ def wrong_world(launch: dict[str, Any], one: dict[str, Any], node: int) -> str |
     planned, found = len(_world(launch)), os.environ.get("OMPI_COMM_WORLD_SIZE")
     if found != str(planned):
         return "mpirun has made a world of %s ranks, but %d are planned" % (found, planned)
+    here, started = len(launch["ranks"]), os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE")
+    if launch.get("meeting") and started not in (None, str(here)):
+        return "mpirun has started %s ranks on node %d, but %d are planned there" % (started, node, here)
     if launch.get("meeting") and one["node"] != node:
         return "mpirun has started rank %d on node %d instead of node %d" % (one["rank"], node, one["node"])
     return None

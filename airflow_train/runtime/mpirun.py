@@ -41,6 +41,7 @@ class WrapperRanks(NodeRanks):
         self.interface = ""
         self._listener: socket.socket | None = None
         self._left: dict[int, dict[str, Any]] = {}
+        self._planned: frozenset[int] = frozenset()
         self._wrappers: dict[int, socket.socket] = {}
         self._said = b""
 
@@ -56,6 +57,7 @@ class WrapperRanks(NodeRanks):
         self._listener.settimeout(0)
         self._ports = ports
         self._left = {one["rank"]: one for one in self.launch["ranks"]}
+        self._planned = frozenset(self._left)
 
     def environment(self, launchers: list[int]) -> dict[str, str]:
         """What mpirun or its daemon shall see, for itself and for the wrappers.
@@ -125,6 +127,9 @@ class WrapperRanks(NodeRanks):
                     handed.pass_on(self.launch, connection)
                     connection.sendall(self._said)
                     self._wrappers[number] = connection
+                    if number not in self._left and number not in self._planned:  # it says where it should be
+                        elsewhere = (self.launch.get("meeting") or {}).get("world", ())
+                        self._left.update({one["rank"]: one for one in elsewhere if one["rank"] == number})
 
     def let_go(self) -> None:
         """Let the wrappers end."""

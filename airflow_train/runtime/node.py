@@ -274,7 +274,7 @@ class Node:
 
     # ------------------------------------------------------------------ the end
 
-    def collect(self, by: str = "supervisor") -> None:
+    def collect(self, by: str = protocol.SUPERVISOR) -> None:
         """Bring logs and outputs home, leave the report, clear the working directory."""
         self.ranks.close()
         processes.end_descendants()

@@ -174,7 +174,9 @@ BY_SUPERVISOR = "supervisor"
 SUPERVISOR_LOST = "supervisor_lost"
 BY_LAUNCHER = "launcher"
 WRAPPER_KILLED = "wrapper_killed"
-#: `by` of a report that wasn't written by the run's own supervisor, but by whoever looked after its death.
+#: `by` of a report: the run's own supervisor …
+SUPERVISOR = "supervisor"
+#: … or whoever looked after its death.
 SUCCESSOR = "successor"
 #: A rank that serves the others (a parameter server) was sent home when they were done: that is success.
 SERVED = "served"

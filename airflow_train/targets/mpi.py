@@ -37,8 +37,8 @@ _ALWAYS = {
     "btl_sm_backing_directory": protocol.SESSION_PLACEHOLDER,
 }
 _ON_ONE_MACHINE = {"btl_tcp_if_include": "127.0.0.0/8"}
-#: From node to node the agent starts a daemon on each; node 0 starts all, and all at once (`plm_*_num_concurrent`), as
-#: only that has a way to the others: of more nodes than 64, daemons would else start each other. Which interface is used
+#: From node to node the agent starts a daemon on each. Node 0 starts all, and all at once (`plm_*_num_concurrent`), as
+#: only that has a way to the others; of more than 64 nodes daemons would else start each other. Which interface is used
 #: differs by node, so the runtime names it in the environment of each (with an unequal second network ranks wait for
 #: each other without a word), and no node's environment may be passed on to another's daemon.
 _FROM_NODE_TO_NODE: Mapping[int, Mapping[str, str]] = {
