@@ -70,6 +70,8 @@ BUDGETS = (
     Budget("4 containers, log lines lost", "docker_logs", "lost", 0),
     Budget("4 containers, log lines repeated", "docker_logs", "repeated", 0),
     Budget("200 idle deferred runs on docker, of one core", "deferred_docker", "percent", 5, "%"),
+    Budget("20 × kill, pause, cut × Open MPI 4, 5: not named", "node_losses", "wrong", 0),
+    Budget("20 × kill, pause, cut × Open MPI 4, 5: slowest", "node_losses", "slowest_seconds", 10, "s"),
     # last: what it made is removed behind our back
     Budget("newest 50 of 100 000 runs, cold", "listing", "ms", 45, "ms"),
 )

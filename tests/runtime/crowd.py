@@ -24,7 +24,6 @@ from airflow_train.definitions.job import Job
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.targets import bundle, certificates, launch
-from tests.targets.lab import until
 
 ROOT = "/airflow-train"
 #: Debian's Open MPI by major version; `.ci/images` makes the images.
@@ -248,20 +247,6 @@ class Containers(Crowd):
 
     def kill(self, node: int) -> None:
         docker("kill", f"{self.name}-{node}")
-
-    def lose(self, node: int, how: str) -> None:
-        """`kill` or `pause` a container, or take it off the `network`."""
-        name = f"{self.name}-{node}"
-        if how == "pause":  # a busy engine can't always freeze at once
-            until(
-                lambda: (
-                    not subprocess.run(["docker", "pause", name], capture_output=True, check=False).returncode
-                )
-            )
-        elif how == "network":
-            docker("network", "disconnect", self.name, name)
-        else:
-            docker("kill", name)
 
     def close(self) -> None:
         names = [f"{self.name}-{node}" for node in range(self.nodes)]
