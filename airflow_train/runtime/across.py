@@ -72,11 +72,11 @@ class AllRanks(NodeRanks):
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Tell the nodes where everybody is; they start their ranks, or mpirun does."""
         super().start(ports, place)
-        self._address = hosts.found(self.launch["addresses"][0])
+        hosts.know(self.launch)
+        self._address = self.launch["addresses"][0] if self.launch["interface"] else ""
         met: dict[str, Any] = {"addresses": self.launch["addresses"], "ports": ports}
         if isinstance(self._own, mpirun.MpirunRanks):
             session = met["session"] = self._own.session
-            self._own.interface = hosts.interface(self.launch["addresses"][0])
             self._own.prepare = lambda: hosts.prepare(self.launch, session, self._meeting)
         self._meeting.say({"met": met})
         self._own.start(ports, place)

@@ -39,6 +39,11 @@ def prepare(launch: dict[str, Any], session: str, meeting: Meeting) -> dict[str,
     return {protocol.AGENT_PLACEHOLDER: "%s -I -S -B %s %s" % (sys.executable, agent, socket)}
 
 
+def know(launch: dict[str, Any]) -> None:
+    """Note the interface by which this node is connected to the others, for those who start ranks."""
+    launch["interface"] = interface(launch["addresses"][launch["meeting"]["node"]])
+
+
 def interface(address: str) -> str:
     """The network interface of this machine that has this address first; empty where none has or Linux isn't asked.
 

@@ -38,7 +38,7 @@ def main(run_folder: str) -> int:
     parent = os.getppid()
     if parent in told["heirs"]:  # mpirun is dead, and its child has been inherited
         return 1
-    launch["addresses"] = told["addresses"]
+    launch["addresses"], launch["interface"] = told["addresses"], told["interface"]
     problem = wrong_world(launch, one, told["node"])
     if problem:
         record = exits.empty(one, protocol.timestamp(), could_not_start=problem)

@@ -37,8 +37,6 @@ class WrapperRanks(NodeRanks):
     def __init__(self, launch: dict[str, Any]) -> None:
         super().__init__(launch)
         self.session = session_folder(launch["run_folder"], len(launch["ranks"]))
-        #: Network interface by which the nodes are connected, where there are several.
-        self.interface = ""
         self._listener: socket.socket | None = None
         self._left: dict[int, dict[str, Any]] = {}
         self._planned: frozenset[int] = frozenset()
@@ -64,6 +62,7 @@ class WrapperRanks(NodeRanks):
 
         :param launchers: processes that inherit the wrappers when mpirun or its daemon dies.
         """
+        interface = self.launch.get("interface") or ""
         told: dict[str, Any] = {
             "node": (self.launch.get("meeting") or {}).get("node", 0),
             "socket": self._address,
@@ -71,12 +70,12 @@ class WrapperRanks(NodeRanks):
             "ports": self._ports,
             "addresses": self.launch.get("addresses"),
             "place": self.place,
-            "interface": self.interface,
+            "interface": interface,
         }
         environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
         environment = mpi_environment.for_mpirun(environment)
-        if self.interface:
-            environment.update(mpi_environment.daemons(self.interface))
+        if interface:
+            environment.update(mpi_environment.daemons(interface))
         environment[protocol.RUN_ID] = self.launch["run_id"]
         environment[protocol.MPI] = json.dumps(told)
         return environment

@@ -31,9 +31,9 @@ class OwnRanks(NodeRanks):
 
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         super().start(ports, place)
+        hosts.know(self.launch)
         if isinstance(self._own, mpirun.WrapperRanks):
             self._own.session = self.launch["session"]
-            self._own.interface = hosts.interface(self.launch["addresses"][self._meeting.node])
         self._own.start(ports, place)
         hosts.serve(self._own, self._meeting)
 

@@ -185,6 +185,8 @@ SERVED = "served"
 PORT_PLACEHOLDER = "@PORT%d@"
 #: The same for the address of node N.
 ADDRESS_PLACEHOLDER = "@ADDRESS%d@"
+#: The same for the network interface by which this node is connected to the others.
+INTERFACE_PLACEHOLDER = "@INTERFACE@"
 #: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does, …
 SESSION_PLACEHOLDER = "@SESSION@"
 #: … and by what starts the agent (`agent.py`).

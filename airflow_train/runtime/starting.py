@@ -63,6 +63,7 @@ def environment(launch: dict[str, Any], rank: dict[str, Any], ports: list[int]) 
                 value = value.replace(protocol.PORT_PLACEHOLDER % index, str(port))
             for node, address in enumerate(launch.get("addresses") or ()):
                 value = value.replace(protocol.ADDRESS_PLACEHOLDER % node, address)
+            value = value.replace(protocol.INTERFACE_PLACEHOLDER, launch.get("interface") or "")
             environment[name] = value
     if launch.get("programs"):
         environment["PATH"] = os.pathsep.join([launch["programs"], environment.get("PATH", os.defpath)])

@@ -184,6 +184,7 @@ def _environment(spec: RunSpec, places: Places) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **({"VIRTUAL_ENV": built} if built else {}),
         **azureml_variables(spec),
+        **(world.interfaces() if places.meeting else {}),
         **spec.job["environment_variables"],
         protocol.RUN_ID: spec.run_id,
         protocol.EXPERIMENT: spec.experiment,

@@ -45,8 +45,20 @@ def of(
             one["environment"][protocol.STACKS] = f"{protocol.STACKS_SIGNAL}:{folder}"
         metrics = os.path.join(run_folder, protocol.metrics_file(one["rank"]))
         one["environment"][protocol.METRICS] = metrics
-    ports = {"tensorflow": [one["node"] for one in ranks], "pytorch": [0], "mpi": [0]}
-    return ranks, ports.get(mode, [])
+    return ranks, _ports(spec, mode, ranks)
+
+
+def _ports(spec: RunSpec, mode: str, ranks: list[dict[str, Any]]) -> list[int]:
+    """On which node each port is that the ranks name; the first is node 0's, where all of them may meet."""
+    if mode == "tensorflow":
+        return [one["node"] for one in ranks]
+    return [0] if mode in ("pytorch", "mpi") or spec.job["node_count"] > 1 else []
+
+
+def interfaces() -> dict[str, str]:
+    """What makes gloo, NCCL, PyTorch's RPC and Horovod meet where the nodes are connected, and nowhere else."""
+    names = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "HOROVOD_GLOO_IFACE")
+    return dict.fromkeys(names, protocol.INTERFACE_PLACEHOLDER)
 
 
 def _address(node: int, apart: bool) -> str:
@@ -61,6 +73,7 @@ def _batch(spec: RunSpec, node: int, apart: bool) -> dict[str, str]:
         return {}
     addresses = [_address(one, apart) for one in range(count)]
     return {
+        "AZ_BATCH_MASTER_NODE": f"{addresses[0]}:{protocol.PORT_PLACEHOLDER % 0}",
         "AZ_BATCH_HOST_LIST": ",".join(addresses),
         "AZ_BATCH_NODE_LIST": ";".join(addresses),
         "AZ_BATCH_IS_CURRENT_NODE_MASTER": str(node == 0).lower(),
@@ -154,7 +167,7 @@ def _tensorflow(spec: RunSpec, apart: bool) -> list[dict[str, Any]]:
             "AZ_BATCHAI_WORKER_HOSTS": ",".join(cluster["worker"]),
             "AZ_BATCHAI_TASK_INDEX": str(index),
         }
-        node = _node_of(rank, nodes) if apart else rank
+        node = _node_of(rank, nodes)
         ranks.append({"rank": rank, "node": node, "serves": kind == "ps", "environment": variables})
     return ranks
 

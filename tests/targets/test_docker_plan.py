@@ -362,3 +362,19 @@ def test_of_more_than_64_nodes_each_is_started_by_node_0_and_none_by_another(
     assert len(made.nodes) == 200
     assert f"{part}_no_tree_spawn 1" in arguments
     assert f"{part}_num_concurrent 200" in arguments
+
+
+def test_nodes_that_meet_by_nccl_have_gpus_shared_memory_and_the_name_of_their_interface(
+    store: RunStore,
+) -> None:
+    job = {"distribution": {"type": "pytorch", "communication_backend": "Nccl"}, "node_count": 2}
+    made = planned(store, **job, process_count_per_node=4, gpu=4, shm_size="2g")
+    hosts = [one.configuration["HostConfig"] for one in made.nodes]
+    own = planned(store, **job, environment_variables={"NCCL_SOCKET_IFNAME": "ib0"})
+
+    assert [one["DeviceRequests"] for one in hosts] == [arguments.gpus(4)] * 2
+    assert [one["ShmSize"] for one in hosts] == [2 << 30] * 2
+    assert [one.launch["environment"]["NCCL_SOCKET_IFNAME"] for one in made.nodes] == ["@INTERFACE@"] * 2
+    assert [one["environment"]["LOCAL_RANK"] for one in made.nodes[1].launch["ranks"]] == ["0", "1", "2", "3"]
+    assert own.launch["environment"]["NCCL_SOCKET_IFNAME"] == "ib0"
+    assert "NCCL_SOCKET_IFNAME" not in planned(store).launch["environment"]

@@ -77,7 +77,7 @@ def test_a_parameter_server_that_fails_fails_the_run(lab: Lab) -> None:
         distribution={"type": "tensorflow", "worker_count": 1, "parameter_server_count": 1},
     )
 
-    assert (view.record.verdict or {})["message"] == "Rank 1 of 2 (node 1) exited with code 7."
+    assert (view.record.verdict or {})["message"] == "Rank 1 of 2 (node 0) exited with code 7."
 
 
 def test_the_first_rank_that_fails_is_named_and_the_others_are_stopped(lab: Lab) -> None:
