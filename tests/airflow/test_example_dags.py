@@ -154,6 +154,27 @@ def test_train_in_docker(
     assert docker_objects(run_id) == []
 
 
+@pytest.mark.docker
+def test_distributed_pytorch(
+    example: Callable[[str], Any], run_dag: Run, store: Any, shipped: Callable[[str], str]
+) -> None:
+    from airflow_train import Model
+    from tests.targets.lab import docker_objects
+
+    dag = example("distributed_pytorch")
+    dag.get_task("train").estimator["custom_docker_image"] = shipped("pytorch")
+    outcome = run_dag(dag)
+    model, metrics = Model("characters"), outcome.xcom("train", "metrics")
+    exits = store.record(model.run_id).exits
+
+    assert outcome.state == "success"
+    assert model.run_id == outcome.xcom("train", "run_id")
+    assert metrics["ranks"] == 4
+    assert metrics["accuracy"] > 0.4 > 2 * metrics["always_a_space"]
+    assert [exits[rank]["node"] for rank in range(4)] == [0, 0, 1, 1]
+    assert docker_objects(model.run_id) == []
+
+
 def test_train_in_docker_is_the_dag_of_the_readme_on_another_target(repository: Path) -> None:
     def tasks(text: str) -> list[str]:
         [block] = [one for one in ast.parse(text).body if isinstance(one, ast.With)]
