@@ -1,58 +1,113 @@
-"""Time until the first collective of several containers has been passed, and until all is over.
+"""Runs of several nodes on docker beside what a bare script does: from the submit to the end, removal included.
 
-python tests/benchmarks/nodes.py [nodes] [tries] [major version of Open MPI]
+`mpirun hostname` on 4 and on 16 nodes, by a plain agent and by ssh (`by_hand.py`), taking turns; and how long after the
+last container's start the first collective of mpi4py has been passed.
+
+python tests/benchmarks/nodes.py [nodes …]
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
+from airflow_train import Experiment
 from airflow_train.runtime import protocol
-from tests.runtime.crowd import IMAGES, Containers, closing, docker
+from airflow_train.store import layout
+from airflow_train.targets.docker import plan
+from tests.benchmarks.by_hand import ByHand, with_ssh
+from tests.runtime.crowd import IMAGES
 
-FIRST = "import time\nfrom mpi4py import MPI\nMPI.COMM_WORLD.Barrier()\nprint(time.time())\n"
-
-
-def measure(nodes: int, major: int) -> dict[str, float]:
-    """Seconds of one run with a rank in each container; counted from the start of the last one, but for `whole`."""
-    with tempfile.TemporaryDirectory() as folder:
-        made = Containers(Path(folder), nodes, FIRST, IMAGES[major], distribution={"type": "mpi"})
-        with closing(made) as crowd:
-            crowd.create()
-            names = [f"{crowd.name}-{node}" for node in range(nodes)]
-            began = time.time()
-            with ThreadPoolExecutor(nodes) as starters:
-                list(starters.map(lambda name: docker("start", name), names))
-            crowd.wait(timeout=120)
-            whole = time.time() - began
-            last = max(started(name) for name in names)
-            first = max(float(crowd.lines(rank)[0]) for rank in range(nodes))
-            ranks = max(protocol.seconds_of(one["started"]) for one in crowd.exits().values())
-            return {"ranks": ranks - last, "first_collective": first - last, "whole": whole}
+#: How many nodes, how often.
+REPEATS = {4: 5, 16: 3}
+#: Debian stable's is older by one major version; both start daemons in their own way.
+MAJORS = (4, 5)
+_FIRST = "import time\nfrom mpi4py import MPI\nMPI.COMM_WORLD.Barrier()\nprint(time.time())\n"
 
 
-def started(name: str) -> float:
-    """When the engine says that a container has started."""
-    stamp = docker("inspect", "-f", "{{.State.StartedAt}}", name)
-    return protocol.seconds_of(f"{stamp[:23]}Z")
+def measure(folder: Path, sizes: Sequence[int] = tuple(REPEATS)) -> dict[str, Any]:
+    """Medians in seconds; of both versions of Open MPI the worse of each figure that has a budget."""
+    (folder / "code").mkdir()
+    (folder / "code" / "train.py").write_text(_FIRST, encoding="utf-8")
+    found = {f"{n}_nodes_openmpi{major}": _measure(folder, n, major) for n in sizes for major in MAJORS}
+    for nodes in sizes:
+        both = [found[f"{nodes}_nodes_openmpi{major}"] for major in MAJORS]
+        for key in ("times_by_hand", "times_by_ssh", "first_collective"):
+            found[f"{key}_{nodes}"] = max(one[key] for one in both)
+    return found
 
 
-def main() -> None:
-    nodes, tries, major = (
-        int(sys.argv[n]) if len(sys.argv) > n else given for n, given in ((1, 4), (2, 3), (3, 4))
-    )
-    found = [measure(nodes, major) for _ in range(tries)]
-    print(json.dumps({name: [round(one[name], 2) for one in found] for name in found[0]}))
-    print("median", {name: round(median(one[name] for one in found), 2) for name in found[0]})
+def _measure(folder: Path, nodes: int, major: int) -> dict[str, Any]:
+    ssh = with_ssh(major)
+    ways: dict[str, Callable[[], float]] = {
+        "ours": lambda: _taken(lambda: run_of_ours(folder, nodes, major, ["hostname"]), nodes),
+        "by_hand": lambda: _taken(lambda: ByHand(folder, nodes, major).run(["hostname"]).split(), nodes),
+        "by_ssh": lambda: _taken(lambda: ByHand(folder, nodes, major, ssh).run(["hostname"]).split(), nodes),
+        "first_collective": lambda: _first_collective(folder, nodes, major),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(REPEATS[nodes] + 1):
+        for name, way in ways.items():
+            seconds = way()
+            if number:  # the first one warms up
+                times[name].append(seconds)
+    medians = {name: median(values) for name, values in times.items()}
+    return {
+        "times_by_hand": round(medians["ours"] / medians["by_hand"], 2),
+        "times_by_ssh": round(medians["ours"] / medians["by_ssh"], 2),
+        "first_collective": round(medians["first_collective"], 2),
+        "seconds": {name: [round(one, 2) for one in values] for name, values in times.items()},
+    }
+
+
+def _taken(call: Callable[[], list[str]], nodes: int) -> float:
+    began = time.perf_counter()
+    said = call()
+    seconds = time.perf_counter() - began
+    assert len(set(said)) == nodes, said
+    return seconds
+
+
+def run_of_ours(folder: Path, nodes: int, major: int, command: list[str], per_node: int = 1) -> list[str]:
+    """Last line of every rank of a run of the code in `folder/code`."""
+    definition = {
+        "type": "ScriptRunConfig",
+        "source_directory": str(folder / "code"),
+        "command": command,
+        "distributed_job_config": {"type": "mpi", "node_count": nodes, "process_count_per_node": per_node},
+    }
+    target = {"type": "docker", "image": IMAGES[major]}
+    run = Experiment("bench", str(folder / "store")).submit(definition, compute_target=target)
+    run.wait_for_completion()
+    logs = [
+        folder / "store" / layout.run(run.id) / protocol.rank_log(rank) for rank in range(nodes * per_node)
+    ]
+    return [log.read_text(encoding="utf-8").splitlines()[-1].partition(" ")[2] for log in logs]
+
+
+def _first_collective(folder: Path, nodes: int, major: int) -> float:
+    """Seconds from the start of the last container."""
+    with (folder / "events").open("w+", encoding="utf-8") as events:
+        command = ["docker", "events", "--filter", f"label={plan.LABEL}", "--filter", "event=start"]
+        listener = subprocess.Popen([*command, "--format", "{{.TimeNano}}"], stdout=events)
+        try:
+            passed = run_of_ours(folder, nodes, major, ["python3", "train.py"])
+        finally:
+            listener.terminate()
+            listener.wait()
+        events.seek(0)
+        started = [int(line) / 1e9 for line in events]
+    assert len(started) == nodes, started
+    return max(map(float, passed)) - max(started)
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as home:
+        print(json.dumps(measure(Path(home), [int(one) for one in sys.argv[1:]] or (4, 16)), indent=2))

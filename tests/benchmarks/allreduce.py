@@ -1,0 +1,65 @@
+"""64 MB summed up over 4 ranks on 2 nodes: in a run, and by the same mpirun by hand in containers of the same image.
+
+Both take turns. Two processors for four ranks make every single figure shaky, so the medians of many are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.by_hand import ByHand
+from tests.benchmarks.nodes import MAJORS, run_of_ours
+
+ROUNDS = 5
+#: Of ours: what is told to the mpirun by hand, too.
+_SAME = {
+    4: ("--mca", "btl", "self,vader,tcp", "--mca", "btl_vader_single_copy_mechanism", "none"),
+    5: ("--mca", "btl", "self,sm,tcp", "--mca", "smsc", "^cma"),
+}
+#: The first one of each round makes connections.
+_SCRIPT = """
+import time
+import numpy
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+mine, all = numpy.ones(64 * 10**6 // 4, "f4"), numpy.empty(64 * 10**6 // 4, "f4")
+times = []
+for number in range(9):
+    world.Barrier()
+    began = time.perf_counter()
+    world.Allreduce(mine, all)
+    times.append(time.perf_counter() - began)
+assert all[0] == all[-1] == world.size == 4
+print(world.allreduce(sorted(times[1:])[4], MPI.MAX))
+"""
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """By both versions of Open MPI: medians in seconds, and of the worse one `times_by_hand`."""
+    (folder / "code").mkdir()
+    (folder / "code" / "train.py").write_text(_SCRIPT, encoding="utf-8")
+    found: dict[str, Any] = {f"openmpi{major}": _measure(folder, major) for major in MAJORS}
+    return {**found, "times_by_hand": max(one["times_by_hand"] for one in found.values())}
+
+
+def _measure(folder: Path, major: int) -> dict[str, Any]:
+    times: dict[str, list[float]] = {"ours": [], "by_hand": []}
+    for _ in range(ROUNDS):
+        ours = run_of_ours(folder, 2, major, ["python3", "train.py"], per_node=2)
+        times["ours"].append(float(ours[0]))
+        hand = ByHand(folder / "code", 2, major)
+        options = ("--mca", "mpi_yield_when_idle", "1", *_SAME[major])
+        said = hand.run(["python3", "/bench/train.py"], per_node=2, options=options)
+        times["by_hand"].append(float(said.split()[0]))
+    ratio = median(times["ours"]) / median(times["by_hand"])
+    seconds = {name: [round(one, 3) for one in values] for name, values in times.items()}
+    return {"times_by_hand": round(ratio, 3), "seconds": seconds}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        print(json.dumps(measure(Path(home)), indent=2))
