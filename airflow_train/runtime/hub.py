@@ -42,7 +42,7 @@ class Hub:
     def __init__(self, meeting: dict[str, Any], listener: socket.socket, control: socket.socket) -> None:
         self._count: int = meeting["nodes"]
         self._listener, self._supervisor = listener, Wire(control)
-        self._context = tls.context(meeting["certificates"], server=True)
+        self._context = tls.contexts(meeting["certificates"], server=True)[0]
         self._pending: dict[int, tuple[ssl.SSLSocket, str, float]] = {}
         self._nodes: dict[int, _Node] = {}
         self._met = False

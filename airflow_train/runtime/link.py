@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import sys
 import time
 
@@ -20,8 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-#: Seconds between two attempts to reach node 0, and that one may take.
-AGAIN = 0.2
+#: Seconds between two attempts to reach node 0, first and at last, and that one may take.
+AGAIN = (0.02, 0.2)
 ATTEMPT = 3.0
 #: Seconds that the supervisor has to end the ranks in peace when node 0 is lost.
 PATIENCE = 5.0
@@ -34,7 +35,7 @@ class Link:
 
     def __init__(self, meeting: dict[str, Any], control: socket.socket) -> None:
         self._meeting, self._supervisor = meeting, Wire(control)
-        self._context = tls.context(meeting["certificates"], server=False)
+        self._contexts = tls.contexts(meeting["certificates"], server=False)
         self._started = Started(self._to_lead)
         self._problem = ""
         self._waiting: list[dict[str, Any]] = []
@@ -72,17 +73,23 @@ class Link:
 
     def _dial(self) -> Wire:
         """Reach node 0, however long that takes: the supervisor knows the limit and is told what is in the way."""
+        pause = AGAIN[0]
         while True:
             begun = time.monotonic()
-            try:
-                return self._attempt()
-            except OSError as error:
-                self._in_the_way(error)
-            left = begun + AGAIN - time.monotonic()
+            for context in self._contexts:
+                try:
+                    return self._attempt(context)
+                except OSError as error:
+                    problem = error
+                    if not isinstance(error, ssl.SSLCertVerificationError):
+                        break
+            self._in_the_way(problem)
+            left = begun + pause - time.monotonic()
             if ready([self._supervisor], [], left):
                 self._from_supervisor()
+            pause = min(pause * 1.5, AGAIN[1])
 
-    def _attempt(self) -> Wire:
+    def _attempt(self, context: ssl.SSLContext) -> Wire:
         host, port = self._meeting["host"], self._meeting["port"]
         address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
         plain = socket.socket(socket.AF_INET)
@@ -90,7 +97,7 @@ class Link:
             plain.settimeout(ATTEMPT)
             plain.connect(address)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = tls.wrapped(self._context, plain, server=False)
+            connection = tls.wrapped(context, plain, server=False)
         except BaseException:
             plain.close()
             raise

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds that the process has to send what was said last.
 LAST_WORDS = 3.0
+#: The port of whatever nobody wants (RFC 863).
+_DISCARD = 9
 
 
 class Meeting:
@@ -129,7 +131,26 @@ def _listen(port: int, nodes: int) -> socket.socket:
     listener.bind(("", port))
     listener.listen(nodes + 16)
     listener.settimeout(0)
+    _announce()
     return listener
+
+
+def _announce() -> None:
+    """Say something in every network of this machine, no matter what and to whom.
+
+    Who dialled while this node's interface was on its way up has asked the network for its hardware address in vain,
+    and asks again only after a second. That question of ours, which all get, answers theirs (`arp_process` of Linux).
+    """
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sender.settimeout(0)
+        with open("/proc/net/route", encoding="ascii") as table:
+            routes = [line.split() for line in table]
+        for _, network, gateway, *_ in routes[1:]:
+            if int(gateway, 16) == 0 != int(network, 16):
+                start = int(network, 16).to_bytes(4, sys.byteorder)
+                for last in (1, 2):  # one of them may be this machine
+                    with contextlib.suppress(OSError):
+                        sender.sendto(b"", (socket.inet_ntoa(start[:3] + bytes([start[3] | last])), _DISCARD))
 
 
 def _become(

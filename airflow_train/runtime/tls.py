@@ -18,13 +18,41 @@ if TYPE_CHECKING:
     import socket
 
 
-def context(folder: str, server: bool) -> ssl.SSLContext:
+def contexts(folder: str, server: bool) -> list[ssl.SSLContext]:
     """What this node shows and trusts; its files are gone from then on, so that no script finds them.
+
+    Where several submitters have left keys, node 0 has been told whose count, and the others try all they have on it.
 
     :raises OSError: a file is missing or no good (`ssl.SSLError` is one).
     """
-    chosen = _chosen(folder)
-    authority, certificate, key = (os.path.join(chosen, name) for name in protocol.CERTIFICATE_FILES)
+    places = _places(folder, server)
+    made = []
+    for place in places:
+        try:
+            made.append(_context(place, server))
+        except OSError:  # another submitter's may be half there
+            if place == places[-1] and not made:
+                raise
+    for place in places:
+        for name in protocol.CERTIFICATE_FILES:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(place, name))
+    for name in os.listdir(folder):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)  # but for plain files
+    return made
+
+
+def _places(folder: str, server: bool) -> list[str]:
+    """Folders with keys that may count."""
+    if server:
+        chosen = os.path.join(folder, protocol.CHOSEN_FILE)
+        with contextlib.suppress(FileNotFoundError), open(chosen, encoding="ascii") as file:
+            return [os.path.join(folder, os.path.basename(file.read()))]
+    return sorted(one.path for one in os.scandir(folder) if one.is_dir(follow_symlinks=False)) or [folder]
+
+
+def _context(place: str, server: bool) -> ssl.SSLContext:
+    authority, certificate, key = (os.path.join(place, name) for name in protocol.CERTIFICATE_FILES)
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.check_hostname = (
@@ -37,20 +65,7 @@ def context(folder: str, server: bool) -> ssl.SSLContext:
         made.options |= ssl.OP_NO_TICKET  # one connection per node: nothing is ever resumed
         with contextlib.suppress(AttributeError):
             made.num_tickets = 0
-    for name in (authority, certificate, key):
-        os.unlink(name)
-    for name in os.listdir(folder):
-        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)  # but for plain files
     return made
-
-
-def _chosen(folder: str) -> str:
-    """The folder of what counts, where several submitters have left something."""
-    try:
-        with open(os.path.join(folder, protocol.CHOSEN_FILE), encoding="ascii") as file:
-            return os.path.join(folder, os.path.basename(file.read()))
-    except FileNotFoundError:
-        return folder
 
 
 def wrapped(made: ssl.SSLContext, connection: socket.socket, server: bool) -> ssl.SSLSocket:

@@ -19,6 +19,10 @@ _AGAIN = 5.0
 _YOUNG = 3.0
 #: … and is left alone for so many: a short one is over before there is anything worth while to fetch.
 _ALONE = 1.0
+#: Seconds by which a run is young longer for each node: containers are started between the claim and the first look.
+_STARTS = 0.5
+#: Other nodes' outboxes are fetched one after the other, then none for so many times as long: an engine works for it.
+_LEISURE = 4.0
 
 
 class Attendant:
@@ -31,6 +35,7 @@ class Attendant:
         self._pullers = [logs.Puller(engine, run_id, node) for node in range(nodes)]
         self._told = -_AGAIN
         self._from: float | None = None
+        self._next_others = 0.0
 
     def look(self, record: RunRecord, store: RunStore) -> None:
         """Bring home what is new, hand over a cancel request, and end a supervisor that doesn't heed it."""
@@ -41,9 +46,8 @@ class Attendant:
             if not self._shared and self._is_time(record):
                 self._pulse(run_id, store)
                 self._pullers[0].pull(store)
-                for puller in self._pullers[1:]:
-                    with suppress(Gone):  # node 0 knows, or will
-                        puller.pull(store)
+                if record.starts:  # before that, node 0 tells what there is to tell
+                    self._pull_others(store)
         except Gone:
             return  # it has ended meanwhile, which the next look sees
         if record.cancel is not None and record.heartbeat is not None:
@@ -51,6 +55,15 @@ class Attendant:
             deadline = asked + record.spec.job["grace_seconds"] + plan.MARGIN
             if time.time() > deadline and time.time() > beat + protocol.LEASE_SECONDS:
                 self._engine.kill(name)
+
+    def _pull_others(self, store: RunStore) -> None:
+        began = time.monotonic()
+        if began < self._next_others:
+            return
+        for puller in self._pullers[1:]:
+            with suppress(Gone):  # node 0 knows, or will
+                puller.pull(store)
+        self._next_others = time.monotonic() + _LEISURE * (time.monotonic() - began)
 
     def before_start(self, record: RunRecord) -> None:
         """Hand over a cancel request to a container that is about to be started."""
@@ -61,7 +74,8 @@ class Attendant:
         """May the container be looked into?"""
         if self._from is None:
             age = time.time() - protocol.seconds_of((record.claim or {})["at"])
-            self._from = time.monotonic() + (_ALONE if 0 <= age < _YOUNG else 0.0)
+            young = 0 <= age < _YOUNG + _STARTS * len(self._pullers)
+            self._from = time.monotonic() + (_ALONE if young else 0.0)
         return time.monotonic() >= self._from
 
     def _hand_over_cancel(self, record: RunRecord) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from airflow_train.runs.record import RunRecord
@@ -60,9 +61,11 @@ def containers(run_id: str, nodes: int) -> list[str]:
 
 def create(engine: Engine, made: plan.DockerPlan) -> bool:
     """Create containers, volumes and network; False when somebody else has made node 0's, who goes on with the rest."""
-    network(engine, made)
-    found = engine.create(made)
-    each(engine.create, made.others)
+    with ThreadPoolExecutor(1) as meanwhile:  # they need it when they start
+        asked = meanwhile.submit(network, engine, made)
+        found = engine.create(made)
+        each(engine.create, made.others)
+        asked.result()
     return found
 
 
@@ -100,12 +103,18 @@ def fill(
 
 
 def start(engine: Engine, spec: RunSpec, claim: Mapping[str, Any]) -> None:
-    """Start all containers of a run that is claimed; those that run are fine."""
-    nodes = count(spec)
-    if nodes > 1:
-        word = archive.single(protocol.CHOSEN_FILE, str(claim["keys"]).encode())
-        each(lambda name: engine.put(name, plan.KEYS, word), containers(spec.run_id, nodes))
-    each(engine.start, containers(spec.run_id, nodes))
+    """Start all containers of a run that is claimed; those that run are fine.
+
+    Which keys count only node 0 is told: the others try theirs on it.
+    """
+    first, *others = containers(spec.run_id, count(spec))
+
+    def begin(name: str) -> None:
+        if others and name == first:
+            engine.put(name, plan.KEYS, archive.single(protocol.CHOSEN_FILE, str(claim["keys"]).encode()))
+        engine.start(name)
+
+    each(begin, [first, *others])
 
 
 def unstarted(engine: Engine, spec: RunSpec) -> bool:
@@ -128,8 +137,11 @@ def lost(engine: Engine, record: RunRecord, first: str) -> dict[str, Any] | None
         return None
     watch = observe.watch(engine)
     for node, name in enumerate(containers(record.run_id, count(record.spec))):
-        if not node or watch.state(name) not in ("exited", "gone"):
+        told = watch.state(name)
+        if not node or told not in ("exited", "gone"):
             continue
+        if told == "exited" and first != "paused" and watch.unchanged(name) < _TO_TELL:
+            continue  # an engine that clears away after a container is slow to answer
         state, found = observe.state(engine, record.run_id, node)
         late = found is None or _since(found["State"]["FinishedAt"]) > _TO_TELL
         if state in ("exited", "gone") and (late or first == "paused"):
@@ -184,6 +196,8 @@ def end(engine: Engine, names: Iterable[str], patience: float) -> None:
 def remove(engine: Engine, run_id: str, nodes: int) -> None:
     """Remove containers, volumes and network."""
     each(engine.remove, containers(run_id, nodes))
-    each(engine.remove_volume, [plan.volume_name(run_id, node) for node in range(nodes)])
+    volumes = [plan.volume_name(run_id, node) for node in range(nodes)]
+    rest = [partial(engine.remove_volume, name) for name in volumes]
     if nodes > 1:
-        engine.remove_networks(run_id)
+        rest.insert(0, partial(engine.remove_networks, run_id))
+    each(lambda remove: remove(), rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -53,6 +54,8 @@ class Watch:
         #: container → how many events of it were heard; with how many it was seen to run
         self._heard: dict[str, int] = {}
         self._sure: dict[str, int] = {}
+        #: container → when its last event was heard
+        self._since: dict[str, float] = {}
         self._listens = threading.Event()
         self._asked = time.monotonic()
         self._ended = threading.Event()
@@ -77,6 +80,10 @@ class Watch:
     def sure(self, container: str) -> bool:
         """Was it seen to run since its last event? A short life's `die` may be told before its `start`."""
         return self._sure.get(container) == self.heard(container)
+
+    def unchanged(self, container: str) -> float:
+        """Seconds since its last event; without end where none was heard."""
+        return time.monotonic() - self._since.get(container, -math.inf)
 
     def saw(self, container: str, heard: int) -> None:
         """It was seen to run, by a look that began when so many events had come."""
@@ -121,9 +128,10 @@ class Watch:
         state = _STATES.get(str(event.get("Action")))
         if self._states is not None and state is not None:
             self._heard[name] = self.heard(name) + 1
+            self._since[name] = time.monotonic()
             self._states[name] = state
             if state == "gone":
-                for known in (self._states, self._heard, self._sure):
+                for known in (self._states, self._heard, self._sure, self._since):
                     known.pop(name, None)
 
 
