@@ -16,8 +16,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_train.exceptions import StoreError
@@ -26,6 +26,12 @@ from airflow_train.store.local import TEMPORARY
 
 #: Bytes from which a file gets its name at once, so that a kill never loses much.
 LARGE = 1 << 20
+#: What keeps a name from standing here, whoever tries again: errno → what is the matter with it.
+_NO_PLACE = {
+    errno.ENOTDIR: "needs a folder where a file stands",
+    errno.EISDIR: "is a file where a folder stands",
+    errno.ENAMETOOLONG: "has a name that is too long for the run store",
+}
 
 
 class Swept(StoreError):
@@ -48,47 +54,65 @@ def at(files: Files, folder: str) -> Iterator[Door]:
 
 
 class Door:
-    """Takes what arrives in one folder; a name that is taken keeps what it has."""
+    """Takes what arrives in one folder; a name that is taken keeps what it has.
+
+    What can't stand beside what is there is left out, once `name_all` is through: `left` has a half sentence on each.
+    """
 
     def __init__(self, files: Files, folder: str) -> None:
         self._files, self._folder = files, folder
         self._target = "" if files.local_root is None else f"{files.local_root}/{folder}"
         self._aside = f"{self._target}/{TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
         self._opened = False
+        self.left: list[str] = []
 
     def folder(self, name: str) -> None:
         """A folder, where the store knows empty ones."""
         if self._target:
             path = self._path(name)
-            with self._files.sentences("made", name):
-                self._make(path)
+            try:
+                with self._files.sentences("made", name):
+                    self._make(path)
+            except StoreError as error:
+                self._leave_out(name, error)
 
     def file(self, name: str, size: int, pieces: Iterable[bytes]) -> None:
         """A file of so many bytes."""
         if not self._target or size >= LARGE:
-            self._files.create_from(f"{self._folder}/{name}", pieces)
+            self._at_once(name, lambda: self._files.create_from(f"{self._folder}/{name}", pieces))
             return
         path, content = self._path(name), b"".join(pieces)
-        with self._files.sentences("written", name):
-            _write(self._open(path), content)
+        try:
+            with self._files.sentences("written", name):
+                _write(self._open(path), content)
+        except StoreError as error:
+            self._leave_out(name, error)
 
     def again(self, first: str, name: str) -> None:
         """A second name of a file that has arrived: a copy of it."""
         if self._target:
             aside = Path(self._path(first))
             source = aside if aside.exists() else Path(self._target, first)
-            self._files.copy_in(source, f"{self._folder}/{name}")
+            self._at_once(name, lambda: self._files.copy_in(source, f"{self._folder}/{name}"))
             return
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "copy")
             self._files.copy_out(f"{self._folder}/{first}", copy)
             self._files.copy_in(copy, f"{self._folder}/{name}")
 
+    def _at_once(self, name: str, make: Callable[[], bool]) -> None:
+        """Give a file its name now."""
+        try:
+            if not make() and self._target and os.path.isdir(f"{self._target}/{name}"):
+                raise _is_folder(name)
+        except (OSError, StoreError) as error:
+            self._leave_out(name, error)
+
     def name_all(self) -> None:
         """Give everything its name."""
         if self._opened:
             try:
-                _merge(self._aside, self._target)
+                self._merge(self._aside, self._target)
             except FileNotFoundError:
                 raise Swept(_SWEPT % self._target) from None
 
@@ -124,6 +148,27 @@ class Door:
             self._make(os.path.dirname(folder))
             self._make(folder)
 
+    def _merge(self, source: str, target: str) -> None:
+        """Move what a folder holds into another."""
+        with os.scandir(source) as entries:
+            for entry in entries:
+                name = f"{target}/{entry.name}"
+                try:
+                    if not entry.is_dir(follow_symlinks=False):
+                        _link(entry.path, name)
+                    elif not _renamed(entry.path, name):
+                        self._merge(entry.path, name)
+                except OSError as error:
+                    self._leave_out(name.removeprefix(f"{self._target}/"), error)
+
+    def _leave_out(self, name: str, error: OSError | StoreError) -> None:
+        """:raises OSError: it may find a place another time; or StoreError, as it came."""
+        cause = error.__cause__ if isinstance(error, StoreError) else error
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number not in _NO_PLACE:
+            raise error
+        self.left.append(f"{name.removeprefix('files/')} {_NO_PLACE[number]}")
+
 
 _SWEPT = "what was being brought to %s was cleared away meanwhile; look again."
 
@@ -137,16 +182,17 @@ def _write(descriptor: int, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _merge(source: str, target: str) -> None:
-    """Move what a folder holds into another."""
-    with os.scandir(source) as entries:
-        for entry in entries:
-            name = f"{target}/{entry.name}"
-            if not entry.is_dir(follow_symlinks=False):
-                with suppress(FileExistsError):
-                    os.link(entry.path, name)
-            elif not _renamed(entry.path, name):
-                _merge(entry.path, name)
+def _link(source: str, target: str) -> None:
+    """Give a file a name, unless a file has it."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        if os.path.isdir(target):
+            raise _is_folder(target) from None
+
+
+def _is_folder(name: str) -> OSError:
+    return IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
 
 
 def _renamed(folder: str, target: str) -> bool:

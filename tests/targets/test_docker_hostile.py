@@ -83,6 +83,18 @@ def test_what_no_store_can_hold_keeps_nothing_else_back(lab: Lab, before: str) -
         "write(run + 'events/0900.json', b'[]')",
         'write(run + \'events/0900.json\', b\'{"status": "Merry", "at": "now", "reason": "", "by": ""}\')',
         "os.mkdir(run + 'ranks/first'); write(run + 'ranks/first/exit.json', b'{}')",
+        # what stands where whoever looks expects something else, and a report before the end
+        (
+            "os.mkdir(run + 'ranks/first'); write(run + 'ranks/first/words', b'')\n"
+            "os.mkdir(run + 'spec.json'); write(run + 'spec.json/words', b'')\n"
+            "os.makedirs(run + 'registrations/x'); write(run + 'registrations/x/y', b'')\n"
+            "write(outbox + '00000900', b'{\"pieces\": [[\"node_0/report.json\", 0, 2]]}\\n{}')"
+        ),
+        (
+            "deep = '/'.join(['d' * 200] * 12) + '/'\n"
+            "os.makedirs(run + 'files/outputs/' + deep); os.chdir(run + 'files/outputs/' + deep)\n"
+            "os.makedirs(deep); open(deep + 'x', 'w').close(); os.chdir('/airflow-train/node_0/work')"
+        ),
         "os.mkdir(run + 'owners'); write(run + 'owners/0001.json', b'{\"owner\": \"me\"}')",
     ],
 )
@@ -93,7 +105,7 @@ def test_what_a_script_writes_in_place_of_its_supervisor_stays_behind(lab: Lab, 
         def write(path, content):
             with open(path, "wb") as file:
                 file.write(content)
-        {deed}
+        exec({deed!r})
         print("said", flush=True)
         open("outputs/good", "w").write("kept")
         mark("ready")
@@ -122,8 +134,20 @@ def test_who_owns_a_run_and_how_it_ended_no_container_says() -> None:
         "files/../owners/0001.json",
         "/etc/passwd",
         "files//x",
+        "events/one.json",
+        "ranks/0/words",
+        "spec.json/x",
+        "node_1/report.json",
     ):
         assert not admission.is_own(name)
+
+
+def test_a_node_speaks_for_itself_only() -> None:
+    assert admission.is_own("node_1/report.json", 1)
+    assert not admission.is_own("node_0/report.json", 1)
+    assert not admission.is_own("events/0001.json", 1)
+    assert admission.comes_live("node_1/stop.json", 1)
+    assert not admission.comes_live("node_1/report.json", 1)
 
 
 def test_names_that_are_no_utf8_are_spelled_out_where_the_store_is_no_folder() -> None:
@@ -132,3 +156,46 @@ def test_names_that_are_no_utf8_are_spelled_out_where_the_store_is_no_folder() -
     collect._store([collect._Arrival(name, 4, [b"kept"])], "some-run", store, 0)
 
     assert [found for found, _ in artifacts.names(store.files, "some-run")] == ["outputs/\\xff"]
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "write(run + 'node_1/report.json', b'{}'); write(run + 'node_1/stop.json', b'{}')",
+        (
+            "os.mkdir(run + 'node_0'); write(run + 'node_0/report.json', b'{}')\n"
+            "write(run + 'node_0/stop.json', b'[]')\n"
+            "os.makedirs(run + 'ranks/0'); write(run + 'ranks/0/exit.json', b'{}')\n"
+            "os.mkdir(run + 'events'); write(run + 'events/0001.json', b'[]')\n"
+            "os.makedirs(run + 'files/user_logs/std_log_process_0.txt/x')\n"
+            "os.makedirs('outputs/good/x'); write('outputs/good/x/y', b'')"
+        ),
+    ],
+    ids=["own report", "what others say"],
+)
+def test_what_a_script_of_another_node_writes_costs_nobody_elses_outputs(lab: Lab, deed: str) -> None:
+    run_id = lab.start(
+        f"""
+        run, outbox = "/airflow-train/run/", "/airflow-train/node_0/outbox/"
+        def write(path, content):
+            with open(path, "wb") as file:
+                file.write(content)
+        if os.environ["NODE_RANK"] == "1":
+            exec({deed!r})
+            open("outputs/of_1", "w").write("kept")
+            write(outbox + '00000900', b'{{"pieces": [["node_0/report.json", 0, 2]]}}\\n{{}}')
+        else:
+            open("outputs/good", "w").write("kept")
+        print("said", flush=True)
+        while not os.path.exists(os.environ["MARK"] + ".go"): time.sleep(0.05)
+        """,
+        distribution={"type": "pytorch"},
+        node_count=2,
+    )
+    until(lambda: [lab.lines(run_id, rank) for rank in range(2)] == [["said"]] * 2)
+    lab.mark_file(run_id).with_suffix(".marks.go").touch()
+    view = lab.wait(run_id)
+
+    assert [lab.output(run_id, f"outputs/{name}") for name in ("good", "of_1")] == ["kept"] * 2
+    assert view.status == ("Failed" if "node_1/report.json" in deed else "Completed"), view.record.verdict
+    assert lab.nothing_left(run_id)

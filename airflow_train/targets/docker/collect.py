@@ -96,8 +96,8 @@ def _bring_other(
     engine: Engine,
     store: RunStore,
     secrets: Mapping[str, str] | None,
-) -> tuple[int, bytes | None]:
-    """The same for another node than 0, which is ended first: its number, and its report if it has one."""
+) -> tuple[int, bytes | str]:
+    """The same for another node than 0, which is ended first: its number, and its report or why it has none."""
     found = engine.inspect(made.container)
     state = (found or {}).get("State", {}).get("Status")
     if state == "running" and record.starts:  # it brings its own work to an end
@@ -106,11 +106,12 @@ def _bring_other(
     if state in ("running", "paused"):
         nodes.end(engine, [made.container], 60)
     try:
-        return made.node, _bring(record, made, engine, store, secrets)
+        report = _bring(record, made, engine, store, secrets)
+        return made.node, report or f"node {made.node} left no report of what it has collected"
     except Gone:
         if store.files.exists(layout.report(record.run_id)):
             raise
-        return made.node, None
+        return made.node, f"what node {made.node} had left was removed from outside before it was collected"
 
 
 def _reported(run_id: str, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
@@ -233,14 +234,14 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore, node: int
     beside = merging.Beside(store.files, layout.run(run_id)) if node else None
     with arriving.at(store.files, layout.run(run_id)) as door:
         for name, size, pieces, first in arrivals:
-            if _stays(name, size) or first in left:
+            if _stays(name, size, node) or first in left:
                 left.add(name)
                 continue
-            if node and name.startswith(f"{protocol.EVENTS_FOLDER}/"):
-                continue  # node 0 tells what the run waits for
             if name.endswith("/"):
                 if name.startswith(f"{protocol.FILES_FOLDER}/{protocol.OUTPUTS_FOLDER}"):
-                    door.folder(_storable(name.rstrip("/"), store))
+                    (beside.folder if beside else arriving.Door.folder)(
+                        door, _storable(name.rstrip("/"), store)
+                    )
             elif beside is not None and name.startswith(f"{protocol.FILES_FOLDER}/"):
                 beside.take(door, _storable(name, store), size, pieces, _storable(first, store))
             elif first:
@@ -252,9 +253,7 @@ def _store(arrivals: Iterable[_Arrival], run_id: str, store: RunStore, node: int
                 logs.keep_record(store, run_id, name, b"".join(pieces))
             else:
                 door.file(_storable(name, store), size, pieces)
-    if report is not None and beside is not None:
-        return merging.with_conflicts(report, beside.conflicts)
-    return report
+    return report and merging.with_more(report, beside.conflicts if beside else (), door.left)
 
 
 def _storable(name: str, store: RunStore) -> str:
@@ -264,12 +263,12 @@ def _storable(name: str, store: RunStore) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _stays(name: str, size: int) -> bool:
+def _stays(name: str, size: int, node: int) -> bool:
     """Is this of no use outside, half written, or not the container's to say? Of the script's files but the second."""
     if name.startswith(f"{protocol.FILES_FOLDER}/"):
         return protocol.TEMPORARY in name
     useless = protocol.TEMPORARY in name or name.rpartition("/")[2] in _INSIDE
-    return useless or not admission.is_own(name) or (logs.is_record(name) and size > admission.MOST)
+    return useless or not admission.is_own(name, node) or (logs.is_record(name) and size > admission.MOST)
 
 
 def sweep(spec: RunSpec, engine: Engine, store: RunStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -12,6 +13,8 @@ from airflow_train.store import arriving
 from airflow_train.store.files import Files
 
 _CHUNK = 1 << 20
+#: Most bytes of a file's own name, as file systems have it.
+_LONGEST = 255
 
 
 class Beside:
@@ -22,43 +25,73 @@ class Beside:
 
     def __init__(self, files: Files, folder: str) -> None:
         self._files, self._folder = files, folder
-        #: Second versions, by their names below `files`.
+        #: Second versions, files and folders, by their names below `files`.
         self.conflicts: list[str] = []
         #: name → what it has become here
         self._names: dict[str, str] = {}
+        self._folders: dict[str, str] = {"": ""}
+
+    def folder(self, door: arriving.Door, name: str) -> None:
+        """Keep an empty folder."""
+        door.folder(self._folder_for(name))
 
     def take(self, door: arriving.Door, name: str, size: int, pieces: Iterable[bytes], first: str) -> None:
         """Keep a file under its name or one beside it.
 
         :param first: the file of the same node of which this is a second name; empty for one that brings its content.
         """
+        above, _, last = name.rpartition("/")
+        place = f"{self._folder_for(above)}/{last}"
         if first:
-            if not self._there(name):  # its content has come home once, in any case
-                door.again(self._names.get(first, first), name)
-        elif not self._there(name):
-            door.file(name, size, pieces)
+            if not self._there(place):  # its content has come home once, in any case
+                door.again(self._names.get(first, first), place)
+                self._names[name] = place
+        elif not self._there(place):
+            door.file(place, size, pieces)
+            self._names[name] = place
         else:
-            self._compare(door, name, size, pieces)
+            self._compare(door, name, place, size, pieces)
 
     def _there(self, name: str) -> bool:
         return self._files.exists(f"{self._folder}/{name}")
 
-    def _compare(self, door: arriving.Door, name: str, size: int, pieces: Iterable[bytes]) -> None:
+    def _is_folder(self, name: str) -> bool:
+        """A store that isn't local has none: there, files may lie below the name of a file."""
+        root = self._files.local_root
+        return root is None or root.joinpath(self._folder, name).is_dir()
+
+    def _folder_for(self, name: str) -> str:
+        """The folder of that name, or one beside a file that has it."""
+        found = self._folders.get(name)
+        if found is None:
+            above, _, last = name.rpartition("/")
+            whole = f"{self._folder_for(above)}/{last}".lstrip("/")
+            found = next(one for one in _candidates(whole) if not self._there(one) or self._is_folder(one))
+            self._folders[name] = found
+            if found != whole:
+                self.conflicts.append(found.partition("/")[2])
+        return found
+
+    def _compare(
+        self, door: arriving.Door, name: str, place: str, size: int, pieces: Iterable[bytes]
+    ) -> None:
         with tempfile.SpooledTemporaryFile(_CHUNK) as content:
             for piece in pieces:
                 content.write(piece)
-            for candidate in _candidates(name):
+            for candidate in _candidates(place):
                 if not self._there(candidate):
                     door.file(candidate, size, _pieces(content))
                 elif not self._same(candidate, size, content):
                     continue
-                if candidate != name:
-                    self._names[name] = candidate
+                self._names[name] = candidate
+                if candidate != place:
                     self.conflicts.append(candidate.partition("/")[2])
                 return
 
     def _same(self, name: str, size: int, content: IO[bytes]) -> bool:
         whole = f"{self._folder}/{name}"
+        if self._files.local_root is not None and self._is_folder(name):
+            return False
         if self._files.size(whole) != size:
             return False
         at = 0
@@ -71,8 +104,12 @@ class Beside:
 
 def _candidates(name: str) -> Iterator[str]:
     yield name
+    folder, slash, last = name.rpartition("/")
     for number in count(1):
-        yield f"{name}.conflict-{number}"
+        suffix, stem = f".conflict-{number}", last
+        while len(os.fsencode(stem)) + len(suffix) > _LONGEST:
+            stem = stem[:-1]
+        yield f"{folder}{slash}{stem}{suffix}"
 
 
 def _pieces(content: IO[bytes]) -> Iterator[bytes]:
@@ -81,26 +118,36 @@ def _pieces(content: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def with_conflicts(report: bytes, conflicts: Sequence[str]) -> bytes:
-    """A node's report with the names of what has come to lie beside other nodes' files."""
+def with_more(report: bytes, conflicts: Sequence[str], left: Sequence[str]) -> bytes:
+    """A node's report with what happened on the way home.
+
+    :param conflicts: what has come to lie beside other nodes' files.
+    :param left: half sentences on what has found no place.
+    """
+    if not conflicts and not left:
+        return report
     said = json.loads(report)
-    return json.dumps({**said, "conflicts": [*said.get("conflicts", []), *conflicts]}).encode()
+    return json.dumps(
+        {**said, "conflicts": [*said["conflicts"], *conflicts], "left": [*said["left"], *left]}
+    ).encode()
 
 
-def merged(report: bytes, others: Iterable[tuple[int, bytes | None]]) -> bytes:
-    """Node 0's report with what the others have to add; None of one that has left none."""
+def merged(report: bytes, others: Iterable[tuple[int, bytes | str]]) -> bytes:
+    """Node 0's report with what the others have to add.
+
+    :param others: number of a node and its report, or half a sentence on why there is none.
+    """
     said: dict[str, Any] = json.loads(report)
     for node, content in others:
-        if content is None:
-            missing = f"what node {node} had left was removed from outside before it was collected"
-            said["error"] = said["error"] or missing
+        if isinstance(content, str):
+            said["error"] = said["error"] or content
             continue
         other: Mapping[str, Any] = json.loads(content)
-        said["outputs"] = said.get("outputs", 0) + other.get("outputs", 0)
+        said["outputs"] += other["outputs"]
         for part in ("conflicts", "left"):
-            said[part] = [*said.get(part, []), *other.get(part, [])]
+            said[part] = list(dict.fromkeys([*said[part], *other[part]]))
         if said["error"] is None and other["error"]:
             said["error"] = f"on node {node} {other['error']}"
-        if said.get("memory") and other.get("memory"):
+        if said["memory"] and other["memory"]:
             said["memory"]["peak_bytes"].update(other["memory"]["peak_bytes"])
     return json.dumps(said).encode()
