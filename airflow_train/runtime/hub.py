@@ -2,7 +2,8 @@
 
 Nodes dial in by mutual TLS and stay connected. The supervisor is told who has come and who is lost, and its messages
 and theirs are passed on. mpirun's agents (`agent.py`) come through a socket in the session folder; what they want
-started on a node is asked of that node through its connection. Nothing else listens anywhere.
+started on a node is asked of that node through its connection. Nothing else listens anywhere, and when all have met,
+nobody can come any more.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 #: Seconds that a stranger has to prove who it is, and how many may try at a time beside the nodes.
 PATIENCE = 5.0
 STRANGERS = 32
+#: How many are let in between two looks at what else there is to do.
+AT_ONCE = 64
 #: How many refusals are told of in the node's log.
 TOLD = 20
 
@@ -34,6 +37,8 @@ class _Node:
     def __init__(self, wire: Wire, seen: str) -> None:
         self.wire, self.seen = wire, seen
         self.heard = time.monotonic()
+        #: Has it said anything? Until then it may have given up waiting, and dial again.
+        self.came = False
 
 
 class Hub:
@@ -41,11 +46,12 @@ class Hub:
 
     def __init__(self, meeting: dict[str, Any], listener: socket.socket, control: socket.socket) -> None:
         self._count: int = meeting["nodes"]
-        self._listener, self._supervisor = listener, Wire(control)
+        self._supervisor = Wire(control)
+        #: None when all have met.
+        self._listener: socket.socket | None = listener
         self._context = tls.contexts(meeting["certificates"], server=True)[0]
         self._pending: dict[int, tuple[ssl.SSLSocket, str, float]] = {}
         self._nodes: dict[int, _Node] = {}
-        self._met = False
         self._refused = 0
         self._agents = Agents(self._to_node)
         self._next_beat = self._looked = time.monotonic()
@@ -54,23 +60,24 @@ class Hub:
         """Until the supervisor closes its end."""
         while True:
             wires = [self._supervisor, *(one.wire for one in self._nodes.values()), *self._agents.wires()]
-            sources = [self._listener.fileno(), *self._pending, *self._agents.sources()]
+            listener = [] if self._listener is None else [self._listener.fileno()]
+            sources = [*listener, *self._pending, *self._agents.sources()]
             found = ready(wires, sources, self._next_beat - time.monotonic())
             if self._supervisor.descriptor in found:
                 self._from_supervisor()
             self._from_nodes(found)
             self._shake_hands(found)
-            if self._listener.fileno() in found:
-                self._accept()
+            if self._listener is not None and self._listener.fileno() in found:
+                self._accept(self._listener)
             self._agents.attend(found)
             self._beat()
 
     # ------------------------------------------------------------------ strangers
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while True:
-                connection, address = self._listener.accept()
+            for _ in range(AT_ONCE):
+                connection, address = listener.accept()
                 connection.settimeout(0)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if len(self._pending) >= self._count + STRANGERS:
@@ -97,13 +104,18 @@ class Hub:
         if not node:
             raise ConnectionError("its certificate is no other node's")
         if node in self._nodes:
-            if self._met:
-                raise ConnectionError("node %d is connected already" % node)
             self._nodes.pop(node).wire.close()  # it has dialled again, so it has given that one up
         self._nodes[node] = _Node(Wire(connection), address)
-        own = connection.getsockname()[0]
-        self._to_node(node, {"welcome": own})
-        self._supervisor.send({"came": node, "own": own, "seen": address})
+        self._to_node(node, {"welcome": connection.getsockname()[0]})
+
+    def _close_the_door(self) -> None:
+        """Nobody is missing any more."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection, _, _ in self._pending.values():
+            connection.close()
+        self._pending.clear()
 
     def _refuse(self, address: str, why: str) -> None:
         self._refused += 1
@@ -128,6 +140,7 @@ class Hub:
         one = self._nodes[node]
         for message in one.wire.receive():
             one.heard = time.monotonic()
+            self._has_come(node, one)
             self._from_node(node, message)
 
     def _from_nodes(self, found: set[int]) -> None:
@@ -138,6 +151,12 @@ class Hub:
                     self._hear(node)
                 except (OSError, KeyError, TypeError, ValueError) as error:
                     self._lose(node, "the connection to it broke (%s)" % _words(error))
+
+    def _has_come(self, number: int, one: _Node) -> None:
+        if not one.came:
+            one.came = True
+            own = one.wire.socket.getsockname()[0]
+            self._supervisor.send({"came": number, "own": own, "seen": one.seen})
 
     def _from_node(self, node: int, message: dict[str, Any]) -> None:
         if "output" in message or "ended" in message:
@@ -167,7 +186,9 @@ class Hub:
         lost = self._nodes.pop(node, None)
         if lost is not None:
             lost.wire.close()
-            self._supervisor.send({"lost": node, "why": why, "alone": alone})  # before mpirun hears of it
+            if lost.came:
+                said = {"lost": node, "why": why, "alone": alone}
+                self._supervisor.send(said)  # before mpirun hears of it
             self._agents.lose(node)
 
     # ------------------------------------------------------------------ the supervisor
@@ -182,7 +203,8 @@ class Hub:
         for message in messages:
             if "serve" in message:
                 self._agents.listen(message["serve"], message["hosts"])
-            self._met = self._met or "met" in message.get("say", {})
+            if "met" in message.get("say", {}):
+                self._close_the_door()
             if "say" in message:
                 for node in message["to"] or list(self._nodes):
                     self._to_node(node, message["say"])
