@@ -97,7 +97,7 @@ class Hub:
             except OSError as error:
                 self._pending.pop(descriptor, None)
                 connection.close()
-                self._refuse(address, getattr(error, "reason", None) or str(error))
+                self._refuse(address, tls.why(error))
 
     def _admit(self, connection: ssl.SSLSocket, address: str) -> None:
         node = tls.node_of(connection, self._count)
@@ -120,7 +120,9 @@ class Hub:
     def _refuse(self, address: str, why: str) -> None:
         self._refused += 1
         if self._refused <= TOLD:
-            print(protocol.timestamp(), "a connection from %s was refused: %s" % (address, why), flush=True)
+            words = "a connection from %s was refused: %s" % (address, why)
+            print(protocol.timestamp(), words, flush=True)
+            self._supervisor.send({"refused": words})
 
     # ------------------------------------------------------------------ nodes
 

@@ -122,7 +122,7 @@ class Link:
 
     def _in_the_way(self, error: OSError) -> None:
         where = "%s:%d" % (self._meeting["host"], self._meeting["port"])
-        problem = "node 0 can't be reached at %s: %s" % (where, error.strerror or error)
+        problem = "node 0 can't be reached at %s: %s" % (where, tls.why(error))
         if problem != self._problem:
             self._problem = problem
             self._supervisor.send({"trouble": problem})

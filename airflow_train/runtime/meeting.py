@@ -5,7 +5,7 @@ it. Only messages pass between the two:
 
     to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": path of a socket, "hosts": {address: node}}
     from the hub   {"came": node, "own", "seen"}, {"node": N, "said": message}, {"lost": node, "why",
-                   "alone" (all others fell silent at once)}
+                   "alone" (all others fell silent at once)}, {"refused": why}
     to a link      {"say": message}, {"serve": environment of what node 0 starts}
     from a link    {"welcome": 0, "own", "lead"}, {"trouble": why}, {"said": message}, {"lost": 0, "why"}
 

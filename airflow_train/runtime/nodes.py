@@ -42,6 +42,9 @@ class _OneOfSeveral(node.Node):
 class FirstNode(_OneOfSeveral):
     """Node 0."""
 
+    #: Whom node 0 has turned away last, and why: a node whose clock is wrong, maybe.
+    _refused: str
+
     def _ready(self) -> bool:
         try:
             self.meeting.begin()
@@ -54,7 +57,7 @@ class FirstNode(_OneOfSeveral):
     def _gather(self) -> bool:
         """Wait for all other nodes; False when there is no point in starting."""
         count = self.launch["meeting"]["nodes"]
-        own = reached_at = ""
+        own = reached_at = self._refused = ""
         came: dict[int, str] = {}
         ready: dict[int, dict[str, Any]] = {}
         self.phases.enter("meet", "waiting for %s" % _nodes(range(1, count)))
@@ -71,6 +74,8 @@ class FirstNode(_OneOfSeveral):
                             own_fault = hosts.cut_off(reached_at, message["alone"])
                             self._lost(message["lost"], message["why"], own_fault)
                             return False
+                        elif "refused" in message:
+                            self._refused = message["refused"]
                         elif "ready" in message["said"]:
                             ready[message["node"]] = message["said"]["ready"]
                         elif "stopped" in message["said"]:
@@ -105,6 +110,7 @@ class FirstNode(_OneOfSeveral):
         try:
             self.phases.check(", ".join(words))
         except phases.LimitPassed:
+            words += [self._refused] if absent and self._refused else []
             detail = "%d of %d nodes had come; %s" % (len(came) + 1, count, ", ".join(words))
             self._stop_record(protocol.STOP_PHASE_LIMIT, phase="meet", detail=detail)
             return False

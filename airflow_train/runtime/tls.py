@@ -87,6 +87,13 @@ def shaken(connection: ssl.SSLSocket) -> bool:
     return True
 
 
+def why(error: OSError) -> str:
+    """What an error of a connection says, for people."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate isn't taken for this run's (%s)" % error.verify_message
+    return getattr(error, "reason", None) or error.strerror or str(error)
+
+
 def node_of(connection: ssl.SSLSocket, nodes: int) -> int | None:
     """The node that the other side's certificate names, None for another."""
     subject = dict(pair[0] for pair in (connection.getpeercert() or {}).get("subject", ()))  # type: ignore[misc]

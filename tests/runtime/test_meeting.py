@@ -12,6 +12,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -300,7 +301,7 @@ def test_strangers_are_refused_and_keep_nobody_out(crowd: Callable[..., Processe
         one.close()
 
     assert nodes.lines(1) == ["done"]
-    assert "was refused: CERTIFICATE_VERIFY_FAILED" in nodes.log(0)
+    assert "was refused: its certificate isn't taken for this run's (" in nodes.log(0)
 
 
 def test_nobody_listens_any_more_once_all_have_met(crowd: Callable[..., Processes]) -> None:
@@ -345,7 +346,33 @@ def test_a_node_takes_nothing_from_one_that_only_plays_node_0(
         nodes.wait(1)
 
     assert said == b""
-    assert "CERTIFICATE_VERIFY_FAILED" in nodes.log(1)
+    assert "its certificate isn't taken for this run's (" in nodes.log(1)
+
+
+@pytest.mark.parametrize(
+    ("backdated", "valid", "words"),
+    [(-3600, 7200, "certificate is not yet valid"), (7200, -3600, "certificate has expired")],
+)
+def test_a_certificate_out_of_its_time_is_refused_and_named(
+    crowd: Callable[..., Processes], monkeypatch: pytest.MonkeyPatch, backdated: int, valid: int, words: str
+) -> None:
+    """As of a node whose clock is wrong by more than an hour."""
+    nodes = crowd(2, WAIT, meet_limit=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "BACKDATED", timedelta(seconds=backdated))
+        patch.setattr(certificates, "VALID", timedelta(seconds=valid))
+        made = certificates.make("crowd", 2)
+    for node in range(2):
+        for name, content in made[node].items():
+            file = nodes.here(node, "own", "keys", name)
+            file.unlink()
+            file.write_bytes(content)
+    nodes.start()
+    nodes.wait()
+
+    assert words in nodes.log(1)
+    assert "node 1 has not come" in nodes.stop_record()["detail"]
+    assert not nodes.here(0, "run", "ranks").exists()
 
 
 def test_what_was_overheard_starts_nothing_a_second_time(
@@ -416,4 +443,4 @@ def test_keys_are_for_one_role_and_nobody_else_may_read_them(crowd: Callable[...
 
     assert [stat.S_IMODE(os.stat(file).st_mode) for file in files] == [0o400] * 3
     assert [one._name for one in usage] == ["clientAuth"]
-    assert time.time() - certificate.not_valid_before_utc.timestamp() > 3500
+    assert time.time() - certificate.not_valid_before_utc.timestamp() >= 3600
