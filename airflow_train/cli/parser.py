@@ -110,10 +110,12 @@ def _runs(commands: Any) -> None:
         runs,
         "logs",
         "print the output of a run",
-        'print JSON lines {"rank", "time", "text"}; rank null: a builder',
+        'print JSON lines {"rank", "node", "time", "text"}; rank null: a builder',
     )
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
-    logs.add_argument("--rank", metavar="N", type=_count, help="only this rank")
+    one = logs.add_mutually_exclusive_group()
+    one.add_argument("--rank", metavar="N", type=_count, help="only this rank, counted over all nodes")
+    one.add_argument("--node", metavar="N", type=_count, help="only the ranks of this node")
     metrics = _one(
         runs, "metrics", "show what a run logged", "print one JSON object, metric to value or list of values"
     )

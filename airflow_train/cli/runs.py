@@ -67,15 +67,17 @@ def show(args: Namespace) -> int:
 
 
 def logs(args: Namespace) -> int:
-    """Output of all ranks or of one, as far as it has come or until the run ends."""
+    """Output of all ranks, of one or of those of a node, as far as it has come or until the run ends."""
     store = open_store()
     view = _look(store, args.run)
-    size = view.record.spec.world_size
-    if args.rank is not None and args.rank >= size:
-        raise DefinitionError(
-            f"--rank is {args.rank} but run {args.run} has ranks 0 to {size - 1}; name one of them."
-        )
-    follower = Follower(store, args.run, args.rank)
+    record = view.record
+    size, nodes = record.spec.world_size, int(record.spec.job["node_count"])
+    nodes = max([nodes, *(int(one["node"]) + 1 for one in record.starts.values())])
+    for option, number, count in (("rank", args.rank, size), ("node", args.node, nodes)):
+        if number is not None and number >= count:
+            there = f"{option}s 0 to {count - 1}" if count > 1 else f"{option} 0 only"
+            raise DefinitionError(f"--{option} is {number} but run {args.run} has {there}; name one of them.")
+    follower = Follower(store, args.run, args.rank, args.node)
     prefix = size > 1 and args.rank is None
 
     def show_lines(view: observe.View) -> None:
@@ -91,8 +93,8 @@ def logs(args: Namespace) -> int:
 def _write(lines: Iterable[LogLine], prefix: bool, as_json: bool) -> None:
     for line in lines:
         if as_json:
-            rank = None if line.rank == BUILD else line.rank
-            text = json.dumps({"rank": rank, "time": line.time, "text": line.text})
+            rank, node = (None, None) if line.rank == BUILD else (line.rank, line.node or 0)
+            text = json.dumps({"rank": rank, "node": node, "time": line.time, "text": line.text})
         else:
             text = f"[{line.speaker}] {line.text}" if prefix or line.rank == BUILD else line.text
         sys.stdout.write(text + "\n")

@@ -233,10 +233,10 @@ class Run(RunFiles):
         """Remove one tag or several; those that aren't there are passed over."""
         self._store.change_tags(self.id, {}, (keys,) if isinstance(keys, str) else tuple(keys))
 
-    def logs(self, rank: int | None = None) -> Iterator[LogLine]:
-        """Output of all ranks, or of one, as far as it has come."""
+    def logs(self, rank: int | None = None, *, node: int | None = None) -> Iterator[LogLine]:
+        """Output of all ranks, of one (counted over all nodes), or of those of one node, as far as it has come."""
         observe.look(self._store, self.id)  # what was written far from the store comes home by this
-        return Follower(self._store, self.id, rank).drain()
+        return Follower(self._store, self.id, rank, node).drain()
 
     def _place(self) -> tuple[Files, str, str]:
         return self.files, self.id, ""

@@ -20,7 +20,11 @@ def _all(store: RunStore, record: RunRecord) -> Iterator[tuple[str, str]]:
     for one in report.get("left", ()):
         yield "outputs", f"{one}, so it wasn't kept."
     for name in report.get("conflicts", ()):
-        yield "outputs", f"the run had an uploaded file of that name, so {name} was kept beside it."
+        node = report.get("beside", {}).get(name)
+        if node is None:
+            yield "outputs", f"the run had an uploaded file of that name, so {name} was kept beside it."
+        else:
+            yield "outputs", f"{name} is node {node}'s, kept beside what another node calls so."
     for rank, one in record.exits.items():
         if one.get("lost_output_bytes"):
             size = protocol.size(int(one["lost_output_bytes"]))

@@ -160,6 +160,7 @@ def test_a_task_of_two_nodes_with_mpi_tells_lines_of_all_ranks(
     record = store.record(outcome.xcom("train", "run_id"))
 
     assert outcome.states() == {"train": "success"}, record.verdict
-    assert sorted(line[:14] for line in lines) == [f"[{rank}] sum 6 of 4" for rank in range(4)]
+    said = sorted(line.partition(" on ")[0] for line in lines)
+    assert said == [f"[node {rank // 2} rank {rank}] sum 6 of 4" for rank in range(4)]
     assert len({line.partition(" on ")[2] for line in lines}) == 2
     assert sorted(record.exits) == [0, 1, 2, 3]

@@ -123,7 +123,7 @@ def test_logs_as_json_lines(cli: Any, trained: str) -> None:
 def test_logs_of_a_rank_that_is_not_there(cli: Any, trained: str) -> None:
     answer = cli("runs", "logs", trained, "--rank", "7")
     assert answer.code == 2
-    assert "ranks 0 to 0" in answer.err
+    assert f"--rank is 7 but run {trained} has rank 0 only" in answer.err
 
 
 def test_logs_of_several_ranks_name_the_rank(cli: Any, define: Callable[..., str]) -> None:
@@ -133,6 +133,30 @@ def test_logs_of_several_ranks_name_the_rank(cli: Any, define: Callable[..., str
         f"[{rank}] {text}" for rank in (0, 1) for text in ("arguments:", "done")
     )
     assert cli("runs", "logs", run_id, "--rank", "1").out.splitlines() == ["arguments:", "done"]
+
+
+def test_logs_of_several_nodes_name_both_and_can_be_asked_for_by_either(
+    cli: Any, define: Callable[..., str]
+) -> None:
+    training = {"type": "pytorch", "process_count": 4}
+    run_id = cli(
+        "run", define("prints_and_logs", distributed_training=training, node_count=2), "--json"
+    ).data["run_id"]
+
+    def speakers(*options: str) -> list[str]:
+        return sorted(
+            line.removesuffix(" done")
+            for line in cli("runs", "logs", run_id, *options).out.splitlines()
+            if "done" in line
+        )
+
+    assert speakers() == [f"[node {rank // 2} rank {rank}]" for rank in range(4)]
+    assert speakers("--node", "1") == ["[node 1 rank 2]", "[node 1 rank 3]"]
+    assert speakers("--rank", "3") == ["done"]
+    lines = [json.loads(line) for line in cli("runs", "logs", run_id, "--json").out.splitlines()]
+    assert {(line["rank"], line["node"]) for line in lines} == {(0, 0), (1, 0), (2, 1), (3, 1)}
+    assert "has nodes 0 to 1" in cli("runs", "logs", run_id, "--node", "2").err
+    assert "not allowed with" in cli("runs", "logs", run_id, "--node", "1", "--rank", "3").err
 
 
 def test_logs_follow_until_the_run_ends(

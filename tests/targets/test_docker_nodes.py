@@ -14,6 +14,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.lifecycle import cancel
+from airflow_train.lifecycle.warned import warnings
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.targets.docker import leftovers, nodes, plan
@@ -226,6 +227,10 @@ def test_outputs_of_all_nodes_come_home_and_conflicts_are_named(lab: Lab) -> Non
     assert found == {"of_0": "0", "of_1": "1", "same": "x", "other": "0", "large": "0"}
     assert beside == {"other": "1", "large": "1"}
     assert sorted(report["conflicts"]) == ["outputs/large.conflict-1", "outputs/other.conflict-1"]
+    assert {one["message"] for one in warnings(lab.store, lab.store.record(run_id))} == {
+        f"outputs/{name}.conflict-1 is node 1's, kept beside what another node calls so."
+        for name in ("large", "other")
+    }
     assert report["outputs"] == 8
 
 

@@ -30,6 +30,32 @@ def test_output_and_logs_are_seen_within_two_seconds_while_the_script_runs(lab: 
     assert (lab.wait(run_id).status, seconds < 2) == ("Completed", True)
 
 
+def test_lines_of_all_nodes_are_seen_live_with_node_and_rank_and_by_either(lab: Lab) -> None:
+    run_id = lab.start(
+        """
+        print("here", flush=True)
+        while not os.path.exists(os.environ["MARK"] + ".go"): time.sleep(0.01)
+        print("gone")
+        """,
+        distribution={"type": "pytorch"},
+        node_count=2,
+        process_count_per_node=2,
+    )
+    speakers = [f"node {rank // 2} rank {rank}" for rank in range(4)]
+
+    def said(rank: int | None = None, node: int | None = None) -> list[str]:
+        lines = Follower(lab.store, run_id, rank, node).drain()
+        return sorted(f"{line.speaker}: {line.text}" for line in lines)
+
+    live = [f"{one}: here" for one in speakers]
+    until(lambda: lab.look(run_id) and said() == live, 30)
+    assert (said(rank=3), said(node=1)) == (live[3:], live[2:])
+    lab.mark_file(run_id).with_suffix(".marks.go").touch()
+    assert lab.wait(run_id).status == "Completed"
+    whole = sorted([*live, *(f"{one}: gone" for one in speakers)])
+    assert (said(), said(rank=3), said(node=1)) == (whole, whole[6:], whole[4:])
+
+
 def test_logs_grow_shrink_and_get_replaced_as_the_script_does_it(lab: Lab) -> None:
     view = lab.run(
         """

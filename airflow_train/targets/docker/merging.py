@@ -138,12 +138,14 @@ def merged(report: bytes, others: Iterable[tuple[int, bytes | str]]) -> bytes:
     :param others: number of a node and its report, or half a sentence on why there is none.
     """
     said: dict[str, Any] = json.loads(report)
+    said["beside"] = {}
     for node, content in others:
         if isinstance(content, str):
             said["error"] = said["error"] or content
             continue
         other: Mapping[str, Any] = json.loads(content)
         said["outputs"] += other["outputs"]
+        said["beside"].update({name: node for name in other["conflicts"] if name not in said["conflicts"]})
         for part in ("conflicts", "left"):
             said[part] = list(dict.fromkeys([*said[part], *other[part]]))
         if said["error"] is None and other["error"]:
