@@ -35,7 +35,8 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          hanging, ended ranks before their time
     node_0/memory.json   {"at", "folder", "version", "limit_bytes"}: the control groups that hold the memory limit
     node_0/report.json   {"at", "started", "outputs", "conflicts", "left", "error", "by", "memory", "reason"?,
-                         "beside"?}: all is collected; `beside` is {name of `conflicts`: node}, for those of other nodes; `memory` is null without a limit, else {"limit_bytes", "peak_bytes": {node: bytes}},
+                         "beside"?}: all is collected; `beside` is {name of `conflicts`: node}, for those of other
+                         nodes; `memory` is null without a limit, else {"limit_bytes", "peak_bytes": {node: bytes}},
                          the latter empty where it could not be held; `reason` is the verdict's where nothing could be
                          started
     node_0/container.json
