@@ -138,3 +138,9 @@ def test_a_node_without_a_report_costs_nobody_elses(store: RunStore) -> None:
 
     assert merged["error"] == "node 1 left no report"
     assert store.files.read("runs/a-run/files/outputs/a") == b"0"
+
+
+def test_what_only_looks_like_a_stop_record_is_none() -> None:
+    assert admission.stop_record(json.dumps(STOP).encode()) == STOP
+    for content in (b"", b"[]", json.dumps({**STOP, "detail": []}).encode()):
+        assert admission.stop_record(content) == {}

@@ -121,12 +121,8 @@ def is_good_record(name: str, content: bytes) -> bool:
 
 
 def stop_record(content: bytes) -> dict[str, Any]:
-    """`reason`, `node` and `detail` of a stop record; of None where it isn't one."""
-    try:
-        record = json.loads(content)
-        return {key: record.get(key) for key in ("reason", "node", "detail")}
-    except (ValueError, RecursionError, AttributeError):
-        return dict.fromkeys(("reason", "node", "detail"))
+    """A stop record; empty where it isn't one."""
+    return json.loads(content) if is_good_record(f"/{protocol.STOP_FILE}", content) else {}
 
 
 def _is_report(record: Mapping[str, Any]) -> bool:

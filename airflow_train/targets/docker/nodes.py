@@ -158,7 +158,7 @@ def _given_up(engine: Engine, record: RunRecord, node: int, first: str) -> dict[
         for member in stream.members():
             if member.size <= admission.MOST:
                 facts = admission.stop_record(b"".join(stream.content(member)))
-                if (facts["reason"], facts["node"]) == (protocol.STOP_NODE_LOST, 0):
+                if (facts.get("reason"), facts.get("node")) == (protocol.STOP_NODE_LOST, 0):
                     more = ", and its container is paused" if first == "paused" else ""
                     return {"node": 0, "detail": facts["detail"] + more}
     return None
