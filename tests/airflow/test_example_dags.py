@@ -175,6 +175,60 @@ def test_distributed_pytorch(
     assert docker_objects(model.run_id) == []
 
 
+#: Prints the share of digits that a model reads right which the script has held back.
+READ = """
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+images, labels = load_digits(return_X_y=True)
+_, images, _, labels = train_test_split(images, labels, test_size=0.3, random_state=0)
+model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10))
+model.load_state_dict(torch.load("/model/model.pt"))
+print((model(torch.tensor(images).float() / 16).argmax(1).numpy() == labels).mean())
+"""
+
+
+@pytest.mark.docker
+def test_distributed_horovod(
+    example: Callable[[str], Any], run_dag: Run, store: Any, shipped: Callable[[str], str], tmp_path: Path
+) -> None:
+    from airflow_train import Model
+    from tests.targets.lab import docker, docker_objects
+
+    dag, image = example("distributed_horovod"), shipped("horovod")
+    dag.get_task("train").estimator["custom_docker_image"] = image
+    outcome = run_dag(dag)
+    model, metrics = Model("digits_horovod"), outcome.xcom("train", "metrics")
+    model.download(tmp_path)
+    mount = ("--user=0", "-v", f"{tmp_path}:/model:ro")
+    accuracy = docker("run", "--rm", *mount, image, "python3", "-c", READ)
+
+    assert outcome.state == "success"
+    assert model.run_id == outcome.xcom("train", "run_id")
+    assert metrics["ranks"] == 4
+    assert metrics["accuracy"] == pytest.approx(float(accuracy))
+    assert float(accuracy) > 0.95
+    assert docker_objects(model.run_id) == []
+
+
+@pytest.mark.docker
+def test_distributed_mpi4py(
+    example: Callable[[str], Any], run_dag: Run, store: Any, shipped: Callable[[str], str]
+) -> None:
+    import numpy
+
+    dag = example("distributed_mpi4py")
+    dag.get_task("train").estimator["custom_docker_image"] = shipped("mpi")
+    outcome = run_dag(dag)
+    [run] = store.list_runs()
+    centres = numpy.load(Path(outcome.xcom("train", "outputs_uri")) / "centres.npy")
+
+    assert outcome.state == "success"
+    assert (run.metrics["ranks"], run.metrics["points"]) == (4, 200_000)
+    assert run.metrics["error"] < 0.05
+    assert sorted(map(tuple, centres.round().tolist())) == [(-7, 5), (0, 0), (1, 9), (8, 1), (9, 9)]
+
+
 def test_train_in_docker_is_the_dag_of_the_readme_on_another_target(repository: Path) -> None:
     def tasks(text: str) -> list[str]:
         [block] = [one for one in ast.parse(text).body if isinstance(one, ast.With)]

@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 
-from airflow_train import Estimator, Experiment, PyTorch, PyTorchConfiguration, SKLearn
+from airflow_train import Estimator, Experiment, MpiConfiguration, PyTorch, PyTorchConfiguration, SKLearn
 from tests.targets.lab import docker, docker_objects
 
 pytestmark = [pytest.mark.docker]
 
-NAMES = ("runtime", "sklearn", "pytorch", "airflow")
+NAMES = ("runtime", "sklearn", "pytorch", "mpi", "horovod", "airflow")
 #: uid of every image's user: that of apache/airflow
 UID = 50000
+
+#: in place of whose public base CI builds it, where that isn't Python's
+BASES = {"horovod": "base"}
+NODES = {"distributed_training": MpiConfiguration(process_count_per_node=2), "node_count": 2}
 
 Named = Callable[[str], str]
 
@@ -40,6 +44,8 @@ def facts(shipped: Named, name: str) -> dict[str, Any]:
             {"distributed_training": PyTorchConfiguration(), "process_count_per_node": 2},
             "model.pt",
         ),
+        ("mpi", Estimator, NODES, "line.npy"),
+        ("horovod", PyTorch, NODES, "model.pt"),
     ],
 )
 @pytest.mark.parametrize("user", [None, "12345:0"], ids=["its user", "any uid"])
@@ -69,6 +75,8 @@ GOOD: dict[str, Callable[[dict[str, Any]], bool]] = {
     "runtime": lambda metrics: metrics == {"slope": 2.0},
     "sklearn": lambda metrics: metrics["accuracy"] > 0.9,
     "pytorch": lambda metrics: metrics["improved"] < 0.5 and metrics["ranks"] == 2,
+    "mpi": lambda metrics: abs(metrics["slope"] - 2) < 0.01 and metrics["ranks"] == 4,
+    "horovod": lambda metrics: metrics["accuracy"] > 0.9 and metrics["ranks"] == 4 and metrics["apart"] == 0,
 }
 
 
@@ -126,7 +134,7 @@ def test_an_image_holds_no_package_lists_no_caches_and_nothing_that_anybody_may_
 def test_the_size_of_an_image_is_what_its_readme_says(shipped: Named, repository: Path, name: str) -> None:
     table = (repository / "docker" / "README.md").read_text(encoding="utf-8")
     said = re.search(rf"^\| \[?`?{name}\b.*?\| (\d+) MB ", table, re.MULTILINE)
-    bare = facts(shipped, "python")["Size"]
+    bare = facts(shipped, BASES.get(name, "python"))["Size"]
 
     assert said is not None
     assert int(said[1]) == pytest.approx((facts(shipped, name)["Size"] - bare) / 1e6, rel=0.15, abs=1)
