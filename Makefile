@@ -43,6 +43,6 @@ lock: setup ## Lock again after pyproject.toml changed (ARGS=--upgrade for newer
 	$(COMPILE) --extra docker pyproject.toml --constraint requirements/dev.txt \
 		--output-file docker/airflow/requirements.txt
 	$(COMPILE) --group demo --constraint requirements/dev.txt --output-file docker/sklearn/requirements.txt
-	$(COMPILE) --group image-mpi --constraint requirements/dev.txt --output-file docker/mpi/requirements.txt
-	$(COMPILE) --group image-horovod --no-emit-package numpy --output-file docker/horovod/requirements.txt
-	$(COMPILE) --group horovod --no-deps --output-file docker/horovod/horovod.txt
+	$(COMPILE) --constraint requirements/dev.txt docker/mpi/requirements.in --output-file docker/mpi/requirements.txt
+	$(COMPILE) --no-emit-package numpy docker/horovod/requirements.in --output-file docker/horovod/requirements.txt
+	$(COMPILE) --no-deps docker/horovod/horovod.in --output-file docker/horovod/horovod.txt

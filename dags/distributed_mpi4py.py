@@ -6,8 +6,8 @@ any of type docker, the image any with Open MPI 4 or 5 and Python:
 
     docker build -t airflow-train/mpi docker/mpi
 
-What all ranks print is in the task log as they print it, each line with its rank; `airflow-train runs logs RUN --rank 3`
-shows those of one.
+What the ranks print is in the task log while they print it, each line with its rank; `airflow-train runs logs RUN
+--rank 3` shows one of them.
 """
 
 from __future__ import annotations

@@ -215,13 +215,13 @@ def test_distributed_horovod(
 def test_distributed_mpi4py(
     example: Callable[[str], Any], run_dag: Run, store: Any, shipped: Callable[[str], str]
 ) -> None:
-    import numpy
+    import numpy as np
 
     dag = example("distributed_mpi4py")
     dag.get_task("train").estimator["custom_docker_image"] = shipped("mpi")
     outcome = run_dag(dag)
     [run] = store.list_runs()
-    centres = numpy.load(Path(outcome.xcom("train", "outputs_uri")) / "centres.npy")
+    centres = np.load(Path(outcome.xcom("train", "outputs_uri")) / "centres.npy")
 
     assert outcome.state == "success"
     assert (run.metrics["ranks"], run.metrics["points"]) == (4, 200_000)

@@ -88,4 +88,6 @@ def test_an_image_without_open_mpi_is_one_sentence(crowd: Callable[..., Containe
     nodes.start()
     nodes.wait(0)
 
-    assert nodes.record(0, protocol.REPORT_FILE)["error"].startswith("there is no mpirun; the image needs Open MPI")
+    assert nodes.record(0, protocol.REPORT_FILE)["error"].startswith(
+        "there is no mpirun; the image needs Open MPI"
+    )

@@ -24,7 +24,9 @@ run, moved = Run.get_context(), np.inf
 while moved > 1e-6:
     nearest = np.linalg.norm(points[:, None] - centres, axis=2).argmin(axis=1)
     # per cluster the sum of its points and how many they are, of all ranks
-    sums = np.stack([[*points[nearest == one].sum(axis=0), (nearest == one).sum()] for one in range(CLUSTERS)])
+    sums = np.stack(
+        [[*points[nearest == one].sum(axis=0), (nearest == one).sum()] for one in range(CLUSTERS)]
+    )
     world.Allreduce(MPI.IN_PLACE, sums)
     before, centres = centres, sums[:, :2] / sums[:, 2:]
     moved = np.linalg.norm(centres - before, axis=1).max()

@@ -58,7 +58,9 @@ for epoch in range(arguments.epochs):
 mine = slice(hvd.rank(), None, hvd.size())
 right = (model(x_test[mine]).argmax(1) == y_test[mine]).sum()
 accuracy = hvd.allreduce(right, name="right", op=hvd.Sum).item() / len(y_test)
-print(f"rank {hvd.rank()} of {hvd.size()}, {hvd.local_rank()} on its node: {right} of {len(x_test[mine])} right")
+print(
+    f"rank {hvd.rank()} of {hvd.size()}, {hvd.local_rank()} on its node: {right} of {len(x_test[mine])} right"
+)
 if hvd.rank() == 0:
     run.log("ranks", hvd.size())
     run.log("accuracy", accuracy)
