@@ -17,6 +17,9 @@ Json = Mapping[str, Any]
 #: Who stopped a rank because it was itself at its end: what the rank had still to do is unknown.
 _LOST = (protocol.SUPERVISOR_LOST, protocol.BY_LAUNCHER)
 
+#: What Horovod raises in all ranks as soon as one of them begins to leave.
+_LEFT_BY_ANOTHER = "HorovodInternalError"
+
 _BY_PROGRAM_FAULT = (
     "SIGSEGV",
     "SIGABRT",
@@ -50,12 +53,31 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
     starved = [one for one in failed if lost_memory(one)]
     if starved:
         return min(starved, key=lambda one: (one["stopped_by"] is not None, str(one["ended"])))
-    if stop is not None and stop["reason"] == protocol.STOP_RANK_FAILED:
-        named = [one for one in failed if one["rank"] == stop.get("rank")]
-        if named:
-            return named[0]
     own = [one for one in failed if one["stopped_by"] in (None, protocol.WRAPPER_KILLED)]
-    return min(own, key=lambda one: str(one["ended"]), default=None)
+    if stop is not None and stop["reason"] == protocol.STOP_RANK_FAILED:
+        own = [one for one in failed if one["rank"] == stop.get("rank")] or own
+    first = min(own, key=_ended, default=None)
+    if first is None or not _left_by_another(first):
+        return first
+    raised = [one for one in failed if one["exception"] and not _left_by_another(one)]
+    return min(raised, key=_ended, default=first)
+
+
+def left_early(cause: Json, exits: Iterable[Json]) -> str:
+    """Who came to its end while others still waited for it, in one sentence; empty where that isn't why they failed."""
+    ranks = sorted(one["rank"] for one in exits if ended_well(one)) if _left_by_another(cause) else []
+    if not ranks:
+        return ""
+    who = f"Rank {ranks[0]}" if len(ranks) == 1 else f"Ranks {', '.join(map(str, ranks))}"
+    return f"{who} had come to the end of the script while others still waited for it."
+
+
+def _left_by_another(cause: Json) -> bool:
+    return bool(cause["exception"]) and str(cause["exception"]["type"]).endswith(_LEFT_BY_ANOTHER)
+
+
+def _ended(exit_record: Json) -> str:
+    return str(exit_record["ended"])
 
 
 def ended_well(exit_record: Json) -> bool:
@@ -105,6 +127,8 @@ def reason(cause: Json) -> str:
         return "out_of_memory" if cause["memory"]["at_limit"] else "infrastructure"
     if cause["stopped_by"] == protocol.WRAPPER_KILLED:
         return "infrastructure"
+    if _stopped_while_it_failed(cause):
+        return "script"
     number = cause["signal"]
     if number is not None and signal_name(number).partition(" ")[0] not in _BY_PROGRAM_FAULT:
         return "infrastructure"
@@ -132,12 +156,17 @@ def _fell_with_another(cause: Json) -> bool:
     return _node_lost_memory(cause) and cause["stopped_by"] is None
 
 
+def _stopped_while_it_failed(cause: Json) -> bool:
+    """Was this rank, which explains the failure, told to stop before it had ended of what it raised?"""
+    return bool(cause["stopped_by"] == protocol.BY_SUPERVISOR and cause["exception"])
+
+
 def _ending(cause: Json) -> str:
-    how = (
-        f"was ended by {signal_name(cause['signal'])}"
-        if cause["signal"]
-        else f"exited with code {cause['code']}"
-    )
+    how = f"exited with code {cause['code']}"
+    if _stopped_while_it_failed(cause):
+        how = "failed"
+    elif cause["signal"]:
+        how = f"was ended by {signal_name(cause['signal'])}"
     if retries := cause.get("retries"):
         how += f" after {retries} {'retry' if retries == 1 else 'retries'}"
     error = cause["exception"]

@@ -118,10 +118,11 @@ def _failed(failed: Verdict, record: RunRecord, lost: str | None, node: int | No
         what = lost or "no rank left a record of how it ended"
         count = f"{len(record.exits)} of {record.spec.world_size} ranks left an exit record"
         return replace(failed, message=f"The run was lost: {what}; {count}.", node=node)
+    more = _seen_first(record, cause) or diagnosis.left_early(cause, record.exits.values())
     return replace(
         failed,
         reason=diagnosis.reason(cause),
-        message=diagnosis.sentence(cause, record.spec.world_size) + _seen_first(record, cause),
+        message=f"{diagnosis.sentence(cause, record.spec.world_size)} {more}".rstrip(),
         rank=cause["rank"],
         node=cause["node"],
         exit_code=cause["code"],
@@ -140,7 +141,7 @@ def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
     """What the supervisor saw failing first, where that was a consequence."""
     seen = record.exits.get((record.stop or {}).get("rank", -1))
     consequence = seen is not None and seen is not cause and diagnosis.lost_memory(cause)
-    return f" {diagnosis.sentence(seen, record.spec.world_size)}" if seen and consequence else ""
+    return diagnosis.sentence(seen, record.spec.world_size) if seen and consequence else ""
 
 
 def _hung(failed: Verdict, record: RunRecord, stop: Mapping[str, Any]) -> Verdict:

@@ -268,6 +268,8 @@ class Node:
             self._stop(protocol.STOP_LAUNCHER, detail=LAUNCHER_ENDS)
         elif not _well(exit_record) and left:
             self._stop(protocol.STOP_RANK_FAILED, rank=one["rank"])
+        elif not _well(exit_record) and self.ranks.count > 1:  # of those that ended at once, the first
+            self._stop_record(protocol.STOP_RANK_FAILED, rank=one["rank"])
         elif left and self._stopping is None and all(other["serves"] for other in left):
             self.ranks.tell(b"S")
             self._kill_at = time.monotonic() + self.launch["grace_seconds"]

@@ -35,6 +35,30 @@ def test_a_note_of_a_rank_without_record_falls_back_to_the_others(make_exit: Mak
     assert diagnosis.root_cause([failed], {"reason": "rank_failed", "rank": 7}) == failed
 
 
+HOROVOD = {"type": "horovod.common.exceptions.HorovodInternalError", "message": "Horovod has been shut down."}
+OWN = {"type": "ValueError", "message": "bad batch"}
+
+
+def test_who_raised_something_of_its_own_is_the_cause_not_those_that_horovod_told_before_it_had_ended(
+    make_exit: Make,
+) -> None:
+    told, other = make_exit(0, code=1, exception=HOROVOD), make_exit(1, code=1, exception=HOROVOD)
+    raised = make_exit(2, code=None, signal=15, stopped_by="supervisor", exception=OWN)
+    stop = {"reason": "rank_failed", "rank": 0}
+
+    assert diagnosis.root_cause([told, other, raised], stop) == raised
+    assert diagnosis.reason(raised) == "script"
+    assert diagnosis.sentence(raised, 4) == "Rank 2 of 4 (node 2) failed: ValueError: bad batch."
+    assert diagnosis.root_cause([told, other], stop) == told
+
+
+def test_ranks_that_ended_while_others_waited_for_them_are_named(make_exit: Make) -> None:
+    told, gone = make_exit(0, code=1, exception=HOROVOD), [make_exit(1, code=0), make_exit(3, code=0)]
+
+    assert diagnosis.left_early(told, [told, *gone]).startswith("Ranks 1, 3 had come to the end")
+    assert diagnosis.left_early(make_exit(0, code=1, exception=OWN), gone) == ""
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [

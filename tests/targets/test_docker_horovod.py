@@ -53,19 +53,23 @@ def test_all_ranks_average_what_each_of_them_has(horovod: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "reason", "message"),
+    ("nodes", "failure", "reason", "message"),
     [
-        ("raise ValueError('bad batch')", "script", "bad batch"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "infrastructure", "SIGKILL"),
+        (2, "raise ValueError('bad batch')", "script", "bad batch"),
+        (1, "raise ValueError('bad batch')", "script", "bad batch"),
+        (2, "os.kill(os.getpid(), signal.SIGKILL)", "infrastructure", "SIGKILL"),
+        (2, "break", "script", "Rank 2 had come to the end of the script"),
     ],
-    ids=["raises", "is killed"],
+    ids=["raises", "raises on one node", "is killed", "ends too early"],
 )
 def test_the_rank_that_fails_is_named_not_those_that_lose_it(
-    horovod: Lab, failure: str, reason: str, message: str
+    horovod: Lab, nodes: int, failure: str, reason: str, message: str
 ) -> None:
-    view = horovod.run(BEGIN + FAILS.format(failure), **RANKS)
+    ranks = {**RANKS, "node_count": nodes, "process_count_per_node": 4 // nodes}
+    view = horovod.run(BEGIN + FAILS.format(failure), **ranks)
     verdict = view.record.verdict or {}
 
-    assert (verdict["reason"], verdict["rank"], verdict["node"]) == (reason, 2, 1)
+    assert verdict["reason"] == reason
+    assert (verdict["rank"] == 2) == (failure != "break")
     assert message in verdict["message"]
     assert horovod.nothing_left(view.record.run_id)

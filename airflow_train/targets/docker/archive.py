@@ -86,6 +86,8 @@ class Archive:
         self._file(tar, f"{node}/{protocol.LAUNCH_FILE}", json.dumps(dict(self._plan.launch)).encode())
         events = layout.events(self._spec.run_id)
         alone = self._plan.shared or self._plan.node  # whose events come from elsewhere
+        if not self._plan.shared:
+            self._folder(tar, f"{_below(plan.RUN_FOLDER)}/{protocol.EVENTS_FOLDER}")
         for number in [] if alone else self._store.files.numbers(events):
             name = f"{_below(plan.RUN_FOLDER)}/{layout.numbered(protocol.EVENTS_FOLDER, number)}"
             self._file(tar, name, self._store.files.read(layout.numbered(events, number)))
