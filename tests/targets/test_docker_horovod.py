@@ -24,7 +24,7 @@ mine = torch.full((4_000_000,), float(hvd.rank()))
 average, total = hvd.allreduce(mine, name="a"), hvd.allreduce(mine, name="b", op=hvd.Sum)
 last = hvd.broadcast(mine, root_rank=3, name="c")
 print(hvd.rank(), hvd.size(), hvd.local_rank(), hvd.local_size(), hvd.cross_size())
-print(*[set(one.tolist()) for one in (average, total, last)])
+print(*[(one.min().item(), one.max().item()) for one in (average, total, last)])
 print(hvd.allgather(torch.tensor([hvd.rank()]), name="d").tolist())
 print(os.environ["OMPI_MCA_mpi_yield_when_idle"])
 """
@@ -49,27 +49,26 @@ def test_all_ranks_average_what_each_of_them_has(horovod: Lab) -> None:
 
     assert view.status == "Completed", view.record.verdict
     assert [lines[0] for lines in said] == ["0 4 0 2 2", "1 4 1 2 2", "2 4 0 2 2", "3 4 1 2 2"]
-    assert [lines[1:] for lines in said] == [["{1.5} {6.0} {3.0}", "[0, 1, 2, 3]", "1"]] * 4
+    assert [lines[1:] for lines in said] == [["(1.5, 1.5) (6.0, 6.0) (3.0, 3.0)", "[0, 1, 2, 3]", "1"]] * 4
 
 
 @pytest.mark.parametrize(
-    ("nodes", "failure", "reason", "message"),
+    ("nodes", "failure", "message"),
     [
-        (2, "raise ValueError('bad batch')", "script", "bad batch"),
-        (1, "raise ValueError('bad batch')", "script", "bad batch"),
-        (2, "os.kill(os.getpid(), signal.SIGKILL)", "infrastructure", "SIGKILL"),
-        (2, "break", "script", "Rank 2 had come to the end of the script"),
+        (2, "raise ValueError('bad batch')", "Rank 2 of 4 (node 1)"),
+        (1, "raise ValueError('bad batch')", "Rank 2 of 4 (node 0)"),
+        (2, "break", "Rank 2 had come to the end of the script while others still waited for it"),
     ],
-    ids=["raises", "raises on one node", "is killed", "ends too early"],
+    ids=["raises", "raises on one node", "ends too early"],
 )
 def test_the_rank_that_fails_is_named_not_those_that_lose_it(
-    horovod: Lab, nodes: int, failure: str, reason: str, message: str
+    horovod: Lab, nodes: int, failure: str, message: str
 ) -> None:
     ranks = {**RANKS, "node_count": nodes, "process_count_per_node": 4 // nodes}
     view = horovod.run(BEGIN + FAILS.format(failure), **ranks)
     verdict = view.record.verdict or {}
 
-    assert verdict["reason"] == reason
-    assert (verdict["rank"] == 2) == (failure != "break")
+    assert verdict["reason"] == "script"
     assert message in verdict["message"]
+    assert ("bad batch" in verdict["message"]) == (failure != "break")
     assert horovod.nothing_left(view.record.run_id)
