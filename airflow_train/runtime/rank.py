@@ -93,7 +93,8 @@ class Wrapper:
         self.pid = os.fork()
         if self.pid == 0:
             work = self.launch["work_folder"]
-            starting.become(argv, environment, work, write_end, failure_write, parent, group)
+            shares = self.place is not None and group is None
+            starting.become(argv, environment, work, write_end, failure_write, parent, group, shares)
         os.close(write_end)
         os.close(failure_write)
         records.create(os.path.join(self.folder, "start.json"), self._start_record())

@@ -30,8 +30,12 @@ def become(
     failure: int,
     parent: int,
     group: str | None,
+    shares: bool,
 ) -> NoReturn:
-    """In the forked child: turn into the script, or tell the parent why that can't be."""
+    """In the forked child: turn into the script, or tell the parent why that can't be.
+
+    :param shares: the script has one memory limit together with wrapper and supervisor.
+    """
     try:
         os.setsid()
         processes.die_with_parent(parent)
@@ -40,6 +44,8 @@ def become(
             signal.signal(name, signal.SIG_DFL)
         if group is not None:
             cgroups.enter(group)
+        if shares:
+            cgroups.go_first()
         os.chdir(work)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)

@@ -125,6 +125,16 @@ def test_in_a_container_a_rank_that_fails_where_a_process_was_lost_is_named_with
     assert message.endswith("A process of node 0 was killed at its node's limit of 96 MiB (memory).")
 
 
+@pytest.mark.only("docker")
+def test_in_a_container_full_of_small_processes_a_script_is_killed_and_not_who_watches_over_it(
+    lab: Lab,
+) -> None:
+    """The supervisor is the largest of them."""
+    code = "while os.fork(): time.sleep(.01)\nx = hold(2); signal.pause()"
+
+    assert said(lab, code, max_run_duration_seconds=30.0, **LIMIT)[0] == "out_of_memory"
+
+
 @own_groups
 def test_a_rank_that_waits_for_a_process_it_lost_is_the_cause_when_another_loses_patience(lab: Lab) -> None:
     code = """
@@ -141,7 +151,7 @@ def test_a_rank_that_waits_for_a_process_it_lost_is_the_cause_when_another_loses
 
 
 def test_a_time_limit_that_a_lost_process_led_to_says_so(lab: Lab) -> None:
-    reason, message, _ = said(lab, "lose(); signal.pause()", max_run_duration_seconds=1.0, **LIMIT)
+    reason, message, _ = said(lab, "lose(); signal.pause()", max_run_duration_seconds=3.0, **LIMIT)
 
     assert reason == "time_limit"
     assert message.endswith("The script ran out of memory: a process of it was killed at its limit of 64 MiB (memory), "
