@@ -21,31 +21,42 @@ ADDRESS = "10.1.2.3"
 
 
 class Pair:
-    """Node 0 and node 1 of a run, without supervisors."""
+    """Node 0 and node 1 of a run, or more of them, without supervisors."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: int = 2) -> None:
         with socket.socket() as holder:
             holder.bind(("127.0.0.1", 0))
             port = holder.getsockname()[1]
         self.asked: list[subprocess.Popen[str]] = []
         self.socket = str(folder / "agent")
-        self._keys = certificates.make("agents", 2)
-        self.first, self.second = (self._node(folder, node, port) for node in range(2))
+        self._keys = certificates.make("agents", nodes)
+        self.first, self.second, *more = (self._node(folder, node, port) for node in range(nodes))
+        self.others = [self.second, *more]
         self.first.begin()
-        self.second.begin()
-        until(lambda: any("came" in one for one in self.first.wait(0.1)))
-        self.first.serve(serve=self.socket, hosts={ADDRESS: 1})
+        for one in self.others:
+            one.begin()
+        came: set[int] = set()
+        until(lambda: came.update(one["came"] for one in self.first.wait(0.1)) or len(came) == nodes - 1, 60)
+        hosts = {ADDRESS: 1, **{f"10.1.3.{node}": node for node in range(2, nodes)}}
+        self.first.serve(serve=self.socket, hosts=hosts)
 
     def _node(self, folder: Path, node: int, port: int) -> Meeting:
         keys = folder / str(node)
         keys.mkdir()
         for name, content in self._keys[node].items():
             (keys / name).write_bytes(content)
-        facts = {"node": node, "nodes": 2, "host": "127.0.0.1", "port": port, "certificates": str(keys)}
+        facts = {
+            "node": node,
+            "nodes": len(self._keys),
+            "host": "127.0.0.1",
+            "port": port,
+            "certificates": str(keys),
+        }
         return Meeting({"meeting": facts})
 
     def allow(self, **environment: str) -> None:
-        self.second.serve(serve={"PATH": os.environ["PATH"], **environment})
+        for one in self.others:
+            one.serve(serve={"PATH": os.environ["PATH"], "NODE": str(one.node), **environment})
 
     def ask(self, *command: str, host: str = ADDRESS) -> subprocess.Popen[str]:
         argv = [sys.executable, "-I", "-S", "-B", agent.__file__, self.socket, host, *command]
@@ -56,8 +67,8 @@ class Pair:
         for one in self.asked:
             one.kill()
             one.communicate()
-        self.second.close()
-        self.first.close()
+        for one in reversed([self.first, *self.others]):
+            one.close()
 
 
 @pytest.fixture
@@ -122,3 +133,17 @@ def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
     pair.allow()
     asked = [pair.ask("sleep 60") for _ in range(AT_A_TIME + 3)]
     until(lambda: sum(one.poll() == 255 for one in asked) == 3)
+
+
+def test_of_more_than_64_nodes_each_is_reached_at_once(tmp_path: Path) -> None:
+    """As mpirun does that may start no tree of daemons: all its agents wait at a time."""
+    crowd = Pair(tmp_path, 71)
+    try:
+        asked = [crowd.ask("echo $NODE; sleep 1", host=f"10.1.3.{node}") for node in range(2, 71)]
+        crowd.allow()
+        said = [one.communicate(timeout=60)[0].strip() for one in asked]
+    finally:
+        crowd.close()
+
+    assert said == [str(node) for node in range(2, 71)]
+    assert {one.returncode for one in asked} == {0}

@@ -80,6 +80,16 @@ def test_nodes_start_their_ranks_when_all_have_come_and_know_where_to_meet(
     assert nodes.stop_record() == {}
 
 
+def test_more_than_64_nodes_meet_and_each_rank_leaves_its_record(crowd: Callable[..., Processes]) -> None:
+    nodes = crowd(70, "pass")
+    nodes.start()
+    nodes.wait(timeout=120)
+
+    assert {rank: (one["node"], one["code"]) for rank, one in nodes.exits().items()} == {
+        rank: (rank, 0) for rank in range(70)
+    }
+
+
 def test_tensorflow_is_told_where_workers_and_servers_are(crowd: Callable[..., Processes]) -> None:
     code = """
     import json, os, time
