@@ -59,7 +59,10 @@ class PyTorchConfiguration(Distribution):
 
 
 class TensorflowConfiguration(Distribution):
-    """Workers and parameter servers that find each other by `TF_CONFIG`; every worker is a node."""
+    """Workers and parameter servers that find each other by `TF_CONFIG`; every worker is a node, servers go round them.
+
+    Parameter servers are ended when all workers have.
+    """
 
     WORD = "tensorflow"
     OLD_WORDS = ("ps", "parameterserver")

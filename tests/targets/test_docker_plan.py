@@ -364,7 +364,7 @@ def test_of_more_than_64_nodes_each_is_started_by_node_0_and_none_by_another(
     assert f"{part}_num_concurrent 200" in arguments
 
 
-def test_nodes_that_meet_by_nccl_have_gpus_shared_memory_and_the_name_of_their_interface(
+def test_nodes_that_meet_by_nccl_have_gpus_of_their_own_shared_memory_and_the_name_of_their_interface(
     store: RunStore,
 ) -> None:
     job = {"distribution": {"type": "pytorch", "communication_backend": "Nccl"}, "node_count": 2}
@@ -372,7 +372,7 @@ def test_nodes_that_meet_by_nccl_have_gpus_shared_memory_and_the_name_of_their_i
     hosts = [one.configuration["HostConfig"] for one in made.nodes]
     own = planned(store, **job, environment_variables={"NCCL_SOCKET_IFNAME": "ib0"})
 
-    assert [one["DeviceRequests"] for one in hosts] == [arguments.gpus(4)] * 2
+    assert [one["DeviceRequests"][0]["DeviceIDs"] for one in hosts] == [list("0123"), list("4567")]
     assert [one["ShmSize"] for one in hosts] == [2 << 30] * 2
     assert [one.launch["environment"]["NCCL_SOCKET_IFNAME"] for one in made.nodes] == ["@INTERFACE@"] * 2
     assert [one["environment"]["LOCAL_RANK"] for one in made.nodes[1].launch["ranks"]] == ["0", "1", "2", "3"]

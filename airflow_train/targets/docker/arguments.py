@@ -112,8 +112,7 @@ def _mapping(name: str) -> Callable[[Wanted, str], None]:
 def _gpus(wanted: Wanted, value: str) -> None:
     named = value.strip('"').removeprefix("device=")
     if named != value.strip('"') and named:
-        request = {"Driver": "", "DeviceIDs": named.split(","), "Capabilities": [["gpu"]]}
-        wanted.host["DeviceRequests"] = [request]
+        wanted.host["DeviceRequests"] = _named_gpus(named.split(","))
         return
     if value != "all" and not value.isdecimal():
         raise ValueError("a number, all, or device=0,1")
@@ -156,6 +155,15 @@ def _bytes(name: str) -> Callable[[Wanted, str], None]:
 def gpus(count: int) -> list[dict[str, Any]]:
     """A request for that many GPUs; -1 for all of them."""
     return [{"Driver": "", "Count": count, "Capabilities": [["gpu"]]}]
+
+
+def gpus_from(first: int, count: int) -> list[dict[str, Any]]:
+    """A request for that many GPUs, by the engine's numbers."""
+    return _named_gpus([str(number) for number in range(first, first + count)])
+
+
+def _named_gpus(names: list[str]) -> list[dict[str, Any]]:
+    return [{"Driver": "", "DeviceIDs": names, "Capabilities": [["gpu"]]}]
 
 
 def _device(wanted: Wanted, value: str) -> None:

@@ -207,7 +207,7 @@ def _node(
         "RestartPolicy": {"Name": "no"},
         # its own output is a parcel at most (`runtime/parcel.py`), to be readable whatever the engine's default is
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
-        **_resources(job),
+        **_resources(job, number),
         **wanted.host,
         "Mounts": [mount, *_binds(shared), *wanted.host.get("Mounts", [])],
     }
@@ -275,14 +275,20 @@ def _owner(spec: RunSpec) -> str:
     return str(origin.get("label") or origin.get("kind") or "")
 
 
-def _resources(job: Mapping[str, Any]) -> dict[str, Any]:
+def _resources(job: Mapping[str, Any], node: int | None) -> dict[str, Any]:
+    """What a node may use; of GPUs, each of several nodes gets its own.
+
+    :param node: None where it is the only one.
+    """
     found: dict[str, Any] = {}
     if job["memory_bytes"]:
         found |= {"Memory": job["memory_bytes"], "MemorySwap": job["memory_bytes"]}
     if job["cpu"]:
         found["NanoCpus"] = arguments.cpus(job["cpu"])
     if job["gpu"]:
-        found["DeviceRequests"] = arguments.gpus(int(job["gpu"]))
+        count = int(job["gpu"])
+        own = arguments.gpus(count) if node is None else arguments.gpus_from(node * count, count)
+        found["DeviceRequests"] = own
     if job["shm_size"]:
         arguments.VALUES["--shm-size"](wanted := arguments.Wanted(), str(job["shm_size"]))
         found |= wanted.host
