@@ -109,6 +109,7 @@ def test_any_user_a_read_only_root_and_no_capabilities_do_no_harm(lab: Lab) -> N
     )
 
     assert view.status == "Completed", view.record.verdict
+    assert [one.name for one in view.record.phases] == ["start", "stage", "run", "collect"]
     assert lab.lines(run_id) == ["1234 2345 Read-only file system", "True"]
     assert [phase.name for phase in view.record.phases] == ["start", "stage", "run", "collect"]
     assert lab.output(run_id, "outputs/kept") == "yes"

@@ -79,6 +79,20 @@ def test_ranks_of_all_nodes_make_one_world_of_mpi(mpi_lab: Lab) -> None:
     assert mpi_lab.nothing_left(view.record.run_id)
 
 
+def test_any_user_on_a_read_only_root_has_a_world_and_its_phases_are_told(mpi_lab: Lab) -> None:
+    options = {**mpi_lab.target["options"], "user": "12345:12345", "read_only": True}
+    mpi_lab.target = {**mpi_lab.target, "options": options}
+    mpi_lab.marks_folder.chmod(0o777)
+    mpi_lab.mark_file("uid-nodes").touch()
+    mpi_lab.mark_file("uid-nodes").chmod(0o666)
+    code = "from mpi4py import MPI\nprint(os.getuid(), MPI.COMM_WORLD.allreduce(1))"
+    view = mpi_lab.run(code, run_id="uid-nodes", **MPI)
+
+    assert view.status == "Completed", view.record.verdict
+    assert [mpi_lab.lines(view.record.run_id, rank) for rank in range(4)] == [["12345 4"]] * 4
+    assert [one.name for one in view.record.phases] == ["start", "stage", "meet", "run", "collect"]
+
+
 @pytest.mark.parametrize("how", losses.KINDS)
 def test_a_lost_container_ends_the_run_in_time_and_is_named(mpi_lab: Lab, how: str) -> None:
     """`make bench` tries it twenty times."""
