@@ -1,5 +1,9 @@
 """A supervisor's way to those of the other nodes, through a process of its own (`hub.py` on node 0, else `link.py`).
 
+Nodes don't listen, but for node 0 until all have met: each dials it once, and what is to be started on a node is asked
+of it down that connection. So a node can be reached by nobody, needs no certificate that servers have, and mpirun never
+starts daemons by way of other nodes (no tree spawn, however many there are).
+
 That process begins while the code is laid out, keeps the connections alive whatever the supervisor does, and dies with
 it. Only messages pass between the two:
 
