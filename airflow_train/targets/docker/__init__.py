@@ -50,8 +50,8 @@ writes comes back as segments of its outbox while it goes on (`logs.py`), and as
 on another machine, and a read-only root does no harm.
 
 Each node of several has a container and a volume of its own, all on one engine. They meet over mutual TLS, so an image
-needs neither sshd nor open ports (`nodes.py`); for users: `targets/README.md`. Node 0 decides; outputs and logs come home
-from all, what another node calls like one of node 0's files beside it, as `.conflict-1`, which the report names
+needs neither sshd nor open ports (`nodes.py`); for users: `targets/README.md`. Node 0 decides; outputs and logs come
+home from all, what another node calls like one of node 0's files beside it, as `.conflict-1`, which the report names
 (`merging.py`). Not for several nodes are `shared_store`, published ports and the networks `host`, `none` and `bridge`;
 child runs that scripts make on other nodes than 0 may lose theirs to node 0's. With `gpu: 2` node 0 gets the engine's
 GPUs 0 and 1, node 1 the next two. What ranks meet by (gloo, NCCL, PyTorch's RPC, Horovod) finds the interface that
