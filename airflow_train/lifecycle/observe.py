@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +46,19 @@ class View:
 class Watcher:
     """Repeated looks at one run by one process; remembers what a single look can't know: for how long."""
 
-    def __init__(self, store: RunStore, run_id: str, secrets: keeping.Source = keeping.ENVIRONMENT) -> None:
-        self.store, self.run_id, self._secrets = store, run_id, secrets
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        secrets: keeping.Source = keeping.ENVIRONMENT,
+        ends: ExitStack | None = None,
+    ) -> None:
+        """:param ends: what the target holds of a run that is judged here is removed meanwhile, until this is closed;
+        None: before the verdict.
+        """
+        self.store, self.run_id, self._secrets, self._ends = store, run_id, secrets, ends
+        #: Somebody of this process is removing it.
+        self._sweeping = False
         #: What this process could not read of the run's secrets; another may.
         self._unread = ""
         self._beat: tuple[Any, float] = (None, time.monotonic())
@@ -191,9 +203,21 @@ class Watcher:
         self.store.decide(record, verdict, self._swept(record))
 
     def _judge(self, record: RunRecord, lost: str | None, node: int | None = None) -> None:
-        swept = self._swept(record)
+        swept = self._ends is None and self._swept(record)
         self._register(record)
-        self.store.decide(record, judge(record, protocol.timestamp(), lost, node), swept)
+        verdict = self.store.decide(record, judge(record, protocol.timestamp(), lost, node), swept)
+        if self._ends is not None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._sweeping = True
+            sweeper = self._ends.enter_context(ThreadPoolExecutor(1))
+            done = sweeper.submit(self._sweep, record, verdict)
+            self._ends.callback(done.result)
+
+    def _sweep(self, record: RunRecord, verdict: Verdict) -> None:
+        """What is left to do after the verdict; whoever looks next does it where this process is killed before."""
+        if self._swept(record):
+            self.store.rest(record.spec, verdict)
 
     def _swept(self, record: RunRecord) -> bool:
         """Remove what the target holds of the run, if that can be done now."""
@@ -211,7 +235,7 @@ class Watcher:
 
     def _settle(self, record: RunRecord) -> None:
         """Do what a killed judge left undone, or could not do."""
-        if record.verdict is not None and not self.store.settled(record.spec):
+        if record.verdict is not None and not self._sweeping and not self.store.settled(record.spec):
             verdict = Verdict.from_json(record.verdict)
             late = time.time() - protocol.seconds_of(verdict.at) > SWEEP_FOR
             swept = self._swept(record) or late

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from airflow_train import config
 from airflow_train.exceptions import (
@@ -47,6 +48,7 @@ def wait(
     on_look: Callable[[View], None] | None = None,
     sleep: Callable[[float], object] = time.sleep,
     secrets: keeping.Source = keeping.ENVIRONMENT,
+    ends: ExitStack | None = None,
 ) -> View:
     """Look until the run has ended; a run that nobody started is started.
 
@@ -55,10 +57,12 @@ def wait(
     :param on_look: called after every look, the last one included.
     :param sleep: how to pause; may raise to stop waiting.
     :param secrets: where the run's secrets are to be had when it is started.
+    :param ends: closed by who has used the time that the target takes to remove what it holds of the run; None waits
+        for that.
     :raises RunNotFound: there is no such run.
     """
     longest = config.get_number("poll_interval") if poll_interval is None else poll_interval
-    watcher = Watcher(store, run_id, secrets)
+    watcher = Watcher(store, run_id, secrets, ends)
     pause = min(FIRST_PAUSE, longest)
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:

@@ -6,6 +6,7 @@ Imported by every DAG file that uses it, all day: what it needs to run is import
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -119,7 +120,8 @@ class EstimatorOperator(BaseOperator):
             store=self.store,
         )
         try:
-            return self._told(training.train(wish, context, switch, self._defer), context)
+            with ExitStack() as ends:
+                return self._told(training.train(wish, context, switch, self._defer, ends), context)
         finally:
             self._switch, self._killed = None, False
 

@@ -228,6 +228,10 @@ class RunStore:
         self.files.create_json(layout.summary(spec.run_id), summary)
         index.finish(self.files, spec.run_id, spec.experiment, spec.created, verdict.status, active=not swept)
 
+    def rest(self, spec: RunSpec, verdict: Verdict) -> None:
+        """Take a run from the active ones that `settle` has left among them: nothing of it is held any more."""
+        index.finish(self.files, spec.run_id, spec.experiment, spec.created, verdict.status)
+
     def settled(self, spec: RunSpec) -> bool:
         """Is everything done that follows from the verdict?"""
         return not index.is_active(self.files, spec.run_id, spec.created)

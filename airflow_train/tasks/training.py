@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,16 @@ class Wish:
 
 
 def train(
-    wish: Wish, context: Mapping[str, Any], switch: KillSwitch, defer: Callable[[dict[str, Any]], object]
+    wish: Wish,
+    context: Mapping[str, Any],
+    switch: KillSwitch,
+    defer: Callable[[dict[str, Any]], object],
+    ends: ExitStack,
 ) -> dict[str, Any]:
     """Run what was wished for; returns what other tasks learn of it.
 
     :param defer: takes the arguments of the trigger that waits in place of this task; doesn't return.
+    :param ends: as in `wait.wait`.
     :raises AirflowFailException: trying again can't end differently.
     :raises RunNotCompleted: the run failed; the next try starts anew.
     """
@@ -75,7 +81,8 @@ def train(
                 switch.check()
                 defer(deferring.handed_over(store, run[-1], context, leave=wish.leave_on_kill))
             if wish.wait:
-                view = follow(store, run[-1], switch, poll_interval=wish.poll_interval, shown=shown)
+                pause = wish.poll_interval
+                view = follow(store, run[-1], switch, poll_interval=pause, shown=shown, ends=ends)
             else:
                 switch.check()
                 view = observe.look(store, run[-1])
@@ -149,10 +156,12 @@ def follow(
     *,
     poll_interval: float | None,
     shown: Shown,
+    ends: ExitStack | None = None,
 ) -> View:
     """Wait for the end of a run and show its output and its statuses in the task log.
 
     :param shown: what it has shown of the run already.
+    :param ends: as in `wait.wait`.
     :raises Killed: the task was told to end.
     """
     view = wait.wait(
@@ -162,6 +171,7 @@ def follow(
         on_look=shown.show,
         sleep=switch.pause,
         secrets=secrets.source(),
+        ends=ends,
     )
     shown.live.finish(store.files.join(layout.user_logs(run_id)))
     for warning in warnings(store, view.record):

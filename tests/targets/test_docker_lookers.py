@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_train import targets
-from airflow_train.lifecycle import observe
+from airflow_train.lifecycle import observe, wait
 from airflow_train.targets.docker import engine as calls
 from airflow_train.targets.docker import observe as watching
 from airflow_train.targets.docker import plan
-from tests.targets.lab import DOCKER, IMAGE, Lab, changed_image, docker, until
+from tests.targets.lab import DOCKER, IMAGE, Lab, changed_image, docker, docker_objects, until
 from tests.targets.private_engine import PrivateEngine
 from tests.targets.relay import Relay
 from tests.targets.strikes import Strike
@@ -126,3 +130,35 @@ def test_a_run_that_is_given_up_before_its_start_leaves_nothing(lab: Lab) -> Non
 
     assert (lab.store.record(spec.run_id).verdict or {})["reason"] == "phase_limit"
     assert lab.nothing_left(spec.run_id)
+
+
+#: Argument: URI of the store, run. Waits for its end, and dies with the removal of its container just begun.
+KILLED = """
+import os, sys
+from contextlib import ExitStack
+from airflow_train.lifecycle import wait
+from airflow_train.store.run_store import open_store
+view = wait.wait(open_store(sys.argv[1]), sys.argv[2], timeout=60, ends=ExitStack())
+os.kill(os.getpid(), 9 if view.terminal else 15)
+"""
+
+
+def test_who_has_something_else_to_do_knows_the_end_before_the_container_is_removed(lab: Lab) -> None:
+    run_id = lab.start("pass")
+    with ExitStack() as ends:
+        view = wait.wait(lab.store, run_id, timeout=60, ends=ends)
+        assert view.status == "Completed"
+    assert lab.store.settled(view.record.spec)
+    assert docker_objects(run_id) == []
+
+
+def test_who_looks_next_removes_what_a_killed_process_was_removing(lab: Lab) -> None:
+    run_id = lab.start("pass")
+    killed = subprocess.run([sys.executable, "-c", KILLED, lab.store.uri, run_id], timeout=90, check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    view = lab.look(run_id)
+
+    assert view.status == "Completed"
+    assert lab.store.settled(view.record.spec)
+    assert docker_objects(run_id) == []
