@@ -6,6 +6,7 @@ bare exit code; ranks that were stopped because another had failed are no causes
 
 from __future__ import annotations
 
+import re
 import signal as signals
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -65,8 +66,13 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
 
 def left_early(cause: Json, exits: Iterable[Json]) -> str:
     """Who came to its end while others still waited for it, in one sentence; empty where that isn't why they failed."""
-    ranks = sorted(one["rank"] for one in exits if ended_well(one)) if _left_by_another(cause) else []
-    if not ranks:
+    if not cause["exception"]:
+        return ""
+    said = "{type} {message}".format_map(cause["exception"])
+    lost_peer = re.search(protocol.LOST_PEER, said, re.IGNORECASE)
+    before = [one for one in exits if _left_by_another(cause) or _ended(one) <= _ended(cause)]
+    ranks = sorted(one["rank"] for one in before if one["code"] == 0 and ended_well(one))
+    if not lost_peer or not ranks:
         return ""
     who = f"Rank {ranks[0]}" if len(ranks) == 1 else f"Ranks {', '.join(map(str, ranks))}"
     return f"{who} had come to the end of the script while others still waited for it."

@@ -118,7 +118,7 @@ def _failed(failed: Verdict, record: RunRecord, lost: str | None, node: int | No
         what = lost or "no rank left a record of how it ended"
         count = f"{len(record.exits)} of {record.spec.world_size} ranks left an exit record"
         return replace(failed, message=f"The run was lost: {what}; {count}.", node=node)
-    more = _seen_first(record, cause) or diagnosis.left_early(cause, record.exits.values())
+    more = _seen_first(record, cause) or _left_early(record, cause)
     return replace(
         failed,
         reason=diagnosis.reason(cause),
@@ -142,6 +142,12 @@ def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
     seen = record.exits.get((record.stop or {}).get("rank", -1))
     consequence = seen is not None and seen is not cause and diagnosis.lost_memory(cause)
     return diagnosis.sentence(seen, record.spec.world_size) if seen and consequence else ""
+
+
+def _left_early(record: RunRecord, cause: diagnosis.Json) -> str:
+    """Who was waited for in vain, where ranks wait for each other."""
+    together = (record.spec.job["distribution"] or {}).get("type") in ("mpi", "pytorch", "tensorflow")
+    return diagnosis.left_early(cause, record.exits.values()) if together else ""
 
 
 def _hung(failed: Verdict, record: RunRecord, stop: Mapping[str, Any]) -> Verdict:

@@ -29,13 +29,7 @@ GIVEN_UP = "node 0 was given up by node %d, as %s"
 #: Seconds after KILL within which a node must say that its ranks have ended.
 PATIENCE = 10.0
 
-
-#: What frameworks say when another rank is gone.
-_LOST_PEER = re.compile(
-    r"connection (was )?(closed|reset|aborted|refused)|broken pipe|socket closed|got 0 bytes|remote process exited|"
-    r"HorovodInternalError|ncclRemoteError|UnavailableError",
-    re.IGNORECASE,
-)
+_LOST_PEER = re.compile(protocol.LOST_PEER, re.IGNORECASE)
 
 
 class AllRanks(NodeRanks):

@@ -170,6 +170,12 @@ STOP_OUTSIDE = "outside"
 #: A node's supervisor or machine is gone or can't be reached; `node` names it, `detail` says how it was noticed.
 STOP_NODE_LOST = "node_lost"
 
+#: What frameworks say in a rank that has lost another one; cases don't matter.
+LOST_PEER = (
+    r"connection (was )?(closed|reset|aborted|refused)|broken pipe|socket closed|got 0 bytes|remote process exited|"
+    r"HorovodInternalError|ncclRemoteError|UnavailableError"
+)
+
 # `stopped_by` of an exit record; None: the rank ended by its own doing or by a signal from outside.
 BY_SUPERVISOR = "supervisor"
 SUPERVISOR_LOST = "supervisor_lost"

@@ -36,6 +36,10 @@ def test_a_note_of_a_rank_without_record_falls_back_to_the_others(make_exit: Mak
 
 
 HOROVOD = {"type": "horovod.common.exceptions.HorovodInternalError", "message": "Horovod has been shut down."}
+GLOO = {
+    "type": "RuntimeError",
+    "message": "[./gloo/pair.cc:598] Connection closed by peer [172.27.0.3]:55725",
+}
 OWN = {"type": "ValueError", "message": "bad batch"}
 
 
@@ -52,8 +56,12 @@ def test_who_raised_something_of_its_own_is_the_cause_not_those_that_horovod_tol
     assert diagnosis.root_cause([told, other], stop) == told
 
 
-def test_ranks_that_ended_while_others_waited_for_them_are_named(make_exit: Make) -> None:
-    told, gone = make_exit(0, code=1, exception=HOROVOD), [make_exit(1, code=0), make_exit(3, code=0)]
+@pytest.mark.parametrize("exception", [HOROVOD, GLOO], ids=["Horovod", "gloo"])
+def test_ranks_that_ended_while_others_waited_for_them_are_named(
+    make_exit: Make, exception: dict[str, str]
+) -> None:
+    told = make_exit(0, code=1, exception=exception, ended="2026-11-21T06:00:00.000Z")
+    gone = [make_exit(1, code=0), make_exit(3, code=0)]
 
     assert diagnosis.left_early(told, [told, *gone]).startswith("Ranks 1, 3 had come to the end")
     assert diagnosis.left_early(make_exit(0, code=1, exception=OWN), gone) == ""
