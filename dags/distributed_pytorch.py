@@ -6,8 +6,8 @@ character of a text that every Python brings; the model of rank 0 becomes the ne
 
     docker build -t airflow-train/pytorch docker/pytorch
 
-With GPUs: an image with PyTorch for CUDA, `gpu=1` per process of a node, and *Nccl* in place of *Gloo*, here and in the
-script.
+With GPUs: an image with PyTorch for CUDA, `gpu=2` for the two processes of each node, *Nccl* in place of *Gloo*, and a
+script that takes model and batches to its GPU.
 """
 
 from __future__ import annotations
