@@ -36,7 +36,12 @@ def main() -> int:
         "container": supervisor.in_container,
         "collect": supervisor.collect_again,
     }
-    return commands[sys.argv[1]](sys.argv[2])
+    code = commands[sys.argv[1]](sys.argv[2])
+    if sys.argv[1] == "container":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # whoever waits for the container needn't wait until Python has put everything away
+    return code
 
 
 if __name__ == "__main__":

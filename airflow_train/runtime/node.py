@@ -171,6 +171,8 @@ class Node:
         self.progress.begin()
 
     def _watch(self) -> None:
+        import shutil  # noqa: F401 - `_remove` needs it when somebody waits, and nobody does while the ranks run
+
         next_look = 0.0
         while not self.ranks.over():
             pause = LOOK / 10 if self.phases.name == "meet" else LOOK
@@ -308,7 +310,7 @@ class Node:
         records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
     def _remove(self, *names: str) -> None:
-        import shutil  # not before the ranks run: they wait for this process's imports
+        import shutil  # not before the ranks run (`_watch`): they wait for this process's imports
 
         for name in names:
             shutil.rmtree(self.path(name), ignore_errors=True)
