@@ -31,7 +31,7 @@ def framework_lab(lab: Lab, shipped: Callable[[str], str]) -> Callable[[str], La
 
 def said(lab: Lab, code: str, ranks: int, **job: Any) -> list[Any]:
     """What each rank of a run said last in JSON; the run has completed, and the engine has nothing left of it."""
-    view = lab.run(code, **job)
+    view = lab.wait(lab.start(code, **job), timeout=150)  # seconds; where all is quiet it takes 10
     run_id = view.record.run_id
     assert view.status == "Completed", (
         view.record.verdict,
