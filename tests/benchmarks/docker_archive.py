@@ -78,7 +78,7 @@ def _turn(lab: Lab, folder: Path, shape: tuple[int, int]) -> dict[str, float]:
         file.writelines(pieces)
     engine.create(made)
     found = {"stage": _timed(lambda: engine.put(made.container, plan.ROOT, iter(pieces)))}
-    collect.sweep(spec.run_id, engine, lab.store)
+    collect.sweep(spec, engine, lab.store)
     engine.create(made)
     with tar.open("rb") as file:
         found["put"] = _timed(lambda: engine.put(made.container, plan.ROOT, _read(file)))
@@ -93,7 +93,7 @@ def _turn(lab: Lab, folder: Path, shape: tuple[int, int]) -> dict[str, float]:
     count = len(list(lab.path(spec.run_id, "files", "outputs").rglob("file_*")))
     if count != shape[0]:
         raise RuntimeError(f"{count} of {shape[0]} files came home")
-    collect.sweep(spec.run_id, engine, lab.store)
+    collect.sweep(spec, engine, lab.store)
     for left in (layout.run(spec.run_id), layout.BLOBS):
         lab.store.files.delete_tree(left)
     return found
