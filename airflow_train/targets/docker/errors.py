@@ -135,6 +135,14 @@ def _of_answer(error: Any, doing: str) -> InfrastructureFailure:
     return kind(f"the Docker engine refused ({doing}): {said}{mend}.")
 
 
+def why_not_started(error: Exception) -> str:
+    """The verdict's reason, where an engine has refused to start a container.
+
+    An engine that was killed over it finds, when it is back, what it had left half way (moby, containerd's `shim`).
+    """
+    return "infrastructure" if "failed to start shim" in str(error) else "could_not_start"
+
+
 def not_found_in_path(said: str) -> bool:
     """Is this the engine's way of saying that a program isn't in the image?"""
     return "executable file not found" in said or "no such file or directory" in said

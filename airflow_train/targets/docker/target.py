@@ -39,6 +39,7 @@ from airflow_train.targets.docker.errors import (
     NotAllowed,
     Refusal,
     TooOld,
+    why_not_started,
 )
 from airflow_train.targets.docker.observe import Watch
 from airflow_train.targets.docker.options import problems_of as wrong_options
@@ -186,7 +187,7 @@ class DockerTarget:
         except EngineUnreachable:
             raise
         except InfrastructureFailure as error:
-            collect.report_failure(spec.run_id, store, str(error), "could_not_start")
+            collect.report_failure(spec.run_id, store, str(error), why_not_started(error))
 
     def _refuse(self, run_id: str, store: RunStore, error: str, reason: str) -> None:
         """End a run that nobody has claimed."""
