@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pkgutil
 import sys
 
 from airflow_train.runtime import protocol
@@ -32,6 +31,8 @@ def prepare(launch: dict[str, Any], session: str, meeting: Meeting) -> dict[str,
     addresses: list[str] = launch["addresses"]
     with open(os.path.join(session, protocol.HOST_FILE), "w", encoding="ascii") as file:
         file.writelines("%s slots=%d\n" % pair for pair in zip(addresses, slots))
+    import pkgutil  # only on node 0
+
     agent, socket = (os.path.join(session, name) for name in (_AGENT, _SOCKET))
     with open(agent, "wb") as code:
         code.write(pkgutil.get_data(__package__, _AGENT) or b"")

@@ -8,9 +8,12 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
 
 from airflow_train.runtime import exits, handed, mpi_environment, processes, protocol, rank, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main(run_folder: str) -> int:

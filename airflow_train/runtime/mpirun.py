@@ -7,19 +7,19 @@ sees a failure and kills nobody: who is stopped when, and how long it may take, 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
-import tempfile
 import time
-from typing import Any, Callable, NoReturn
 
 from airflow_train.runtime import cgroups, exits, handed, mpi_environment, open_mpi, processes, protocol
 from airflow_train.runtime.ranks import NodeRanks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, NoReturn
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
@@ -36,7 +36,8 @@ class WrapperRanks(NodeRanks):
 
     def __init__(self, launch: dict[str, Any]) -> None:
         super().__init__(launch)
-        self.session = session_folder(launch["run_folder"], len(launch["ranks"]))
+        #: Where Open MPI keeps its files; where the mpirun is another node's, that one says it.
+        self.session = ""
         self._listener: socket.socket | None = None
         self._left: dict[int, dict[str, Any]] = {}
         self._planned: frozenset[int] = frozenset()
@@ -46,7 +47,8 @@ class WrapperRanks(NodeRanks):
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Let wrappers come."""
         super().start(ports, place)
-        shutil.rmtree(self.session, ignore_errors=True)
+        if os.path.lexists(self.session):
+            self._remove_session()
         os.mkdir(self.session, 0o700)
         self._address = os.path.join(self.session, "control")
         self._listener = socket.socket(socket.AF_UNIX)
@@ -140,6 +142,11 @@ class WrapperRanks(NodeRanks):
     def clear(self) -> None:
         """Remove what Open MPI keeps while it runs."""
         processes.end_descendants()
+        self._remove_session()
+
+    def _remove_session(self) -> None:
+        import shutil  # not before the ranks run: they wait for this process's imports
+
         shutil.rmtree(self.session, ignore_errors=True)
 
 
@@ -148,6 +155,7 @@ class MpirunRanks(WrapperRanks):
 
     def __init__(self, launch: dict[str, Any]) -> None:
         super().__init__(launch)
+        self.session = session_folder(launch["run_folder"], len(launch["ranks"]))
         #: Puts into the session folder what mpirun needs; gives placeholders of its command line and their values.
         self.prepare: Callable[[], dict[str, str]] = dict
         #: Do ranks on other nodes need this mpirun still?
@@ -284,6 +292,9 @@ def session_folder(run_folder: str, ranks: int) -> str:
 
     Whoever looks for what a dead supervisor left finds the same name.
     """
+    import hashlib  # only where mpirun is
+    import tempfile
+
     base = "/dev/shm"  # noqa: S108
     if not os.access(base, os.W_OK | os.X_OK) or _size(base) < ranks * SEGMENT:
         base = tempfile.gettempdir()

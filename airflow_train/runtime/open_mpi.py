@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +25,8 @@ def settle(planned: dict[str, Any]) -> None:
     :param planned: `mpirun` of a launch file.
     :raises NoOpenMpi: there is none, or one of another version.
     """
+    import shutil  # only on node 0, as what follows
+
     path = shutil.which(planned["program"])
     if path is None:
         raise NoOpenMpi("there is no %s; %s" % (planned["program"], MEND))
@@ -58,6 +58,8 @@ def command(planned: dict[str, Any], found: dict[str, str]) -> list[str]:
 
 def _major(path: str) -> str:
     """Major version of Open MPI; what an mpirun of another make says of itself."""
+    import subprocess
+
     try:
         said = subprocess.run(
             [path, "--version"],

@@ -293,10 +293,18 @@ def timestamp(seconds: float | None = None) -> str:
 
 
 def seconds_of(stamp: str) -> float:
-    """Seconds since the epoch of a `timestamp`."""
-    import calendar
+    """Seconds since the epoch of a `timestamp`.
 
-    return calendar.timegm(time.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")) + float("0" + stamp[19:-1])
+    :raises ValueError: it isn't one.
+    """
+    parts = stamp[:19].replace("T", "-").replace(":", "-").split("-")
+    year, month, day, hour, minute, second = map(int, parts)
+    year, month = (
+        (year, month - 3) if month > 2 else (year - 1, month + 9)
+    )  # leap days come last in years from March
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719469
+    # `strptime` loads what takes ten milliseconds, in every supervisor
+    return days * 86400 + hour * 3600 + minute * 60 + second + float("0" + stamp[19:-1])
 
 
 def host_facts() -> dict[str, str]:
