@@ -12,11 +12,12 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks.by_hand import ByHand
-from tests.benchmarks.nodes import MAJORS, run_of_ours
+from tests.benchmarks.nodes import MAJORS, run_of_ours, said_by_ranks
+from tests.runtime.crowd import IMAGES
 
 ROUNDS = 5
 #: Of ours: what is told to the mpirun by hand, too.
-_SAME = {
+SAME = {
     4: ("--mca", "btl", "self,vader,tcp", "--mca", "btl_vader_single_copy_mechanism", "none"),
     5: ("--mca", "btl", "self,sm,tcp", "--mca", "smsc", "^cma"),
 }
@@ -49,10 +50,10 @@ def measure(folder: Path) -> dict[str, Any]:
 def _measure(folder: Path, major: int) -> dict[str, Any]:
     times: dict[str, list[float]] = {"ours": [], "by_hand": []}
     for _ in range(ROUNDS):
-        ours = run_of_ours(folder, 2, major, ["python3", "train.py"], per_node=2)
-        times["ours"].append(float(ours[0]))
-        hand = ByHand(folder / "code", 2, major)
-        options = ("--mca", "mpi_yield_when_idle", "1", *_SAME[major])
+        ours = run_of_ours(folder, 2, IMAGES[major], ["python3", "train.py"], per_node=2)
+        times["ours"].append(float(said_by_ranks(folder, ours, 1)[0]))
+        hand = ByHand(folder / "code", 2, IMAGES[major], major)
+        options = ("--mca", "mpi_yield_when_idle", "1", *SAME[major])
         said = hand.run(["python3", "/bench/train.py"], per_node=2, options=options)
         times["by_hand"].append(float(said.split()[0]))
     ratio = median(times["ours"]) / median(times["by_hand"])

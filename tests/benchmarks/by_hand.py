@@ -71,9 +71,11 @@ def with_ssh(major: int) -> str:
 class ByHand:
     """Nodes of one run that somebody starts by hand."""
 
-    def __init__(self, folder: Path, nodes: int, major: int, ssh_image: str = "") -> None:
-        """:param folder: is seen in the containers as `/bench`."""
-        self._folder, self._image, self._ssh = folder, ssh_image or IMAGES[major], bool(ssh_image)
+    def __init__(self, folder: Path, nodes: int, image: str, major: int, *, ssh: bool = False) -> None:
+        """:param folder: is seen in the containers as `/bench`.
+        :param major: version of Open MPI in the image.
+        """
+        self._folder, self._image, self._ssh = folder, image, ssh
         self._agent = _AGENT_OPTIONS[major]
         self._name = f"by-hand-{uuid.uuid4().hex[:8]}"
         self.names = [f"{self._name}-{node}" for node in range(nodes)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from airflow_train import Experiment
+from airflow_train import Experiment, Run
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.targets.docker import plan
@@ -45,12 +45,20 @@ def measure(folder: Path, sizes: Sequence[int] = tuple(REPEATS)) -> dict[str, An
 
 
 def _measure(folder: Path, nodes: int, major: int) -> dict[str, Any]:
-    ssh = with_ssh(major)
+    hostname = ["hostname"]
+
+    def ours() -> list[str]:
+        return said_by_ranks(folder, run_of_ours(folder, nodes, IMAGES[major], hostname), nodes)
+
+    def by_hand(image: str, *, ssh: bool) -> list[str]:
+        return ByHand(folder, nodes, image, major, ssh=ssh).run(hostname).split()
+
+    with_sshd = with_ssh(major)
     ways: dict[str, Callable[[], float]] = {
-        "ours": lambda: _taken(lambda: run_of_ours(folder, nodes, major, ["hostname"]), nodes),
-        "by_hand": lambda: _taken(lambda: ByHand(folder, nodes, major).run(["hostname"]).split(), nodes),
-        "by_ssh": lambda: _taken(lambda: ByHand(folder, nodes, major, ssh).run(["hostname"]).split(), nodes),
-        "first_collective": lambda: _first_collective(folder, nodes, major),
+        "ours": lambda: _taken(ours, nodes),
+        "by_hand": lambda: _taken(lambda: by_hand(IMAGES[major], ssh=False), nodes),
+        "by_ssh": lambda: _taken(lambda: by_hand(with_sshd, ssh=True), nodes),
+        "first_collective": lambda: _first_collective(folder, nodes, IMAGES[major]),
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(REPEATS[nodes] + 1):
@@ -75,37 +83,40 @@ def _taken(call: Callable[[], list[str]], nodes: int) -> float:
     return seconds
 
 
-def run_of_ours(folder: Path, nodes: int, major: int, command: list[str], per_node: int = 1) -> list[str]:
-    """Last line of every rank of a run of the code in `folder/code`."""
+def run_of_ours(folder: Path, nodes: int, image: str, command: Sequence[str], per_node: int = 1) -> Run:
+    """A run on docker of a command in the code of `folder/code`, when it has ended."""
     definition = {
         "type": "ScriptRunConfig",
         "source_directory": str(folder / "code"),
-        "command": command,
+        "command": list(command),
         "distributed_job_config": {"type": "mpi", "node_count": nodes, "process_count_per_node": per_node},
     }
-    target = {"type": "docker", "image": IMAGES[major]}
+    target = {"type": "docker", "image": image}
     run = Experiment("bench", str(folder / "store")).submit(definition, compute_target=target)
     run.wait_for_completion()
-    logs = [
-        folder / "store" / layout.run(run.id) / protocol.rank_log(rank) for rank in range(nodes * per_node)
-    ]
+    return run
+
+
+def said_by_ranks(folder: Path, run: Run, ranks: int) -> list[str]:
+    """The last line of each rank."""
+    logs = [folder / "store" / layout.run(run.id) / protocol.rank_log(rank) for rank in range(ranks)]
     return [log.read_text(encoding="utf-8").splitlines()[-1].partition(" ")[2] for log in logs]
 
 
-def _first_collective(folder: Path, nodes: int, major: int) -> float:
+def _first_collective(folder: Path, nodes: int, image: str) -> float:
     """Seconds from the start of the last container."""
     with (folder / "events").open("w+", encoding="utf-8") as events:
         command = ["docker", "events", "--filter", f"label={plan.LABEL}", "--filter", "event=start"]
         listener = subprocess.Popen([*command, "--format", "{{.TimeNano}}"], stdout=events)
         try:
-            passed = run_of_ours(folder, nodes, major, ["python3", "train.py"])
+            run = run_of_ours(folder, nodes, image, ["python3", "train.py"])
         finally:
             listener.terminate()
             listener.wait()
         events.seek(0)
         started = [int(line) / 1e9 for line in events]
     assert len(started) == nodes, started
-    return max(map(float, passed)) - max(started)
+    return max(map(float, said_by_ranks(folder, run, nodes))) - max(started)
 
 
 if __name__ == "__main__":

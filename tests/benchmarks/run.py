@@ -77,6 +77,7 @@ BUDGETS = (
     Budget("16 nodes, last start to first collective", "nodes", "first_collective_16", 2, "s"),
     # 95 % of the speed of the same mpirun
     Budget("allreduce of 64 MB over mpirun by hand", "allreduce", "times_by_hand", 1.053, "×"),
+    Budget("epoch of the Horovod example over the same", "horovod_epoch", "times_by_hand", 1.05, "×"),
     Budget("200 idle deferred runs on docker, of one core", "deferred_docker", "percent", 5, "%"),
     Budget("20 × kill, pause, cut × Open MPI 4, 5: not named", "node_losses", "wrong", 0),
     Budget("20 × kill, pause, cut × Open MPI 4, 5: slowest", "node_losses", "slowest_seconds", 10, "s"),
