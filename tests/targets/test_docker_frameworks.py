@@ -144,7 +144,12 @@ def test_tensorflow_workers_share_what_a_parameter_server_keeps_until_they_are_d
         inputs = tf.random.normal((64, 2))
         loss = tf.reduce_mean((inputs @ weights - inputs @ tf.constant([[1.0], [-2.0]])) ** 2)
         train = tf.train.GradientDescentOptimizer(0.1).minimize(loss, steps)
-    with tf.train.MonitoredTrainingSession(server.target, task["index"] == 0, config=config) as session:
+    begin, missing = tf.global_variables_initializer(), tf.report_uninitialized_variables()
+    with tf.Session(server.target, config=config) as session:
+        if task["index"] == 0:
+            session.run(begin)
+        while len(session.run(missing)):  # a MonitoredTrainingSession looks every 30 s
+            time.sleep(0.05)
         for _ in range(100):
             session.run(train)
         while session.run(steps) < 200:
