@@ -64,12 +64,16 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
     return min(raised, key=_ended, default=first)
 
 
-def left_early(cause: Json, exits: Iterable[Json]) -> str:
-    """Who came to its end while others still waited for it, in one sentence; empty where that isn't why they failed."""
-    if not cause["exception"]:
-        return ""
-    said = "{type} {message}".format_map(cause["exception"])
-    lost_peer = re.search(protocol.LOST_PEER, said, re.IGNORECASE)
+def left_early(cause: Json, exits: Iterable[Json], *, mpi: bool) -> str:
+    """Who came to its end while others still waited for it, in one sentence; empty where that isn't why they failed.
+
+    :param mpi: Open MPI may have ended ranks by a code of its own.
+    """
+    if cause["exception"]:
+        said = "{type} {message}".format_map(cause["exception"])
+        lost_peer = bool(re.search(protocol.LOST_PEER, said, re.IGNORECASE))
+    else:
+        lost_peer = mpi and cause["code"] == protocol.MPI_ERR_UNKNOWN
     before = [one for one in exits if _left_by_another(cause) or _ended(one) <= _ended(cause)]
     ranks = sorted(one["rank"] for one in before if one["code"] == 0 and ended_well(one))
     if not lost_peer or not ranks:

@@ -146,8 +146,9 @@ def _seen_first(record: RunRecord, cause: diagnosis.Json) -> str:
 
 def _left_early(record: RunRecord, cause: diagnosis.Json) -> str:
     """Who was waited for in vain, where ranks wait for each other."""
-    together = (record.spec.job["distribution"] or {}).get("type") in ("mpi", "pytorch", "tensorflow")
-    return diagnosis.left_early(cause, record.exits.values()) if together else ""
+    kind = (record.spec.job["distribution"] or {}).get("type")
+    together = kind in ("mpi", "pytorch", "tensorflow")
+    return diagnosis.left_early(cause, record.exits.values(), mpi=kind == "mpi") if together else ""
 
 
 def _hung(failed: Verdict, record: RunRecord, stop: Mapping[str, Any]) -> Verdict:

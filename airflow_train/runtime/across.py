@@ -54,7 +54,7 @@ class AllRanks(NodeRanks):
         self._ahead: dict[int, float] = {}
         #: Since mpirun has ended: the ping that asks who is still there, and when that has to be known.
         self._own_loss: tuple[int, float] | None = None
-        self._blamed = False
+        self._blamed = self._launcher_ends = False
         self._progress: list[int] | None = None
         #: node → what its ranks are doing
         self._doing: dict[int, dict[int, Any]] = {}
@@ -194,16 +194,19 @@ class AllRanks(NodeRanks):
     ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Ends that can be told of; those that a node's loss may have brought about are held until it is known."""
         now = time.monotonic()
-        proved = [pair for pair in ended if pair[1]["code"] == 0]
-        bad = [pair for pair in ended if pair[1]["code"] != 0]
+        bad = [pair for pair in ended if pair[1]["code"] != 0 or _by_launcher(pair)]
+        proved = [pair for pair in ended if pair not in bad]
         if bad:
             self._held += [(self._ping(), now + PROOF, pair) for pair in bad]
+            self._launcher_ends = self._launcher_ends or any(map(_by_launcher, bad))
         if not self._held:
             return proved
         numbers, deadlines, pairs = zip(*self._held)
         answered = self._all_answered(max(numbers))
         settled = answered and not self._own.finishing()
-        begun_here = bool(self._stops) or not all(map(self._cut_off, pairs))
+        begun_here = bool(self._stops) or not all(map(self._consequence, pairs))
+        if self._own.killed and not (begun_here or self._blamed):
+            return proved  # whoever killed mpirun has begun it, which `stops` tells first
         patience = 0.0 if answered or begun_here else UNTIL_LOST
         if (settled and begun_here) or now > min(deadlines) + patience:
             self._held.clear()  # all or none, so that causes come before consequences
@@ -222,6 +225,12 @@ class AllRanks(NodeRanks):
         nodes = set(range(1, self.launch["meeting"]["nodes"])).difference(self.lost_nodes)
         return all(self._answered.get(node, 0) >= number for node in nodes)
 
+    def _consequence(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> bool:
+        """Does it look as if another rank, or mpirun, has brought this end about?"""
+        if pair[1]["stopped_by"] == protocol.WRAPPER_KILLED:
+            return self._launcher_ends or self._own.lost is not None
+        return _by_launcher(pair) or self._cut_off(pair)
+
     def _cut_off(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> bool:
         """Does it look as if this rank failed because it lost another?"""
         record = pair[1]
@@ -231,8 +240,7 @@ class AllRanks(NodeRanks):
 
     def in_order(self, pair: tuple[dict[str, Any], dict[str, Any]]) -> tuple[bool, float]:
         _, seconds = super().in_order(pair)
-        consequence = pair[1]["code"] != 0 and self._cut_off(pair)
-        return consequence, seconds - self._ahead.get(pair[0]["node"], 0.0)
+        return self._consequence(pair), seconds - self._ahead.get(pair[0]["node"], 0.0)
 
     def stops(self) -> list[tuple[str, dict[str, Any]]]:
         """A lost node comes before the mpirun that ends of it."""
@@ -262,3 +270,8 @@ def _ahead(asked: float, heard: float, answered: float, came: float) -> float:
     """
     difference, way = ((heard - asked) + (answered - came)) / 2, (came - asked) - (answered - heard)
     return difference if abs(difference) > way / 2 else 0.0
+
+
+def _by_launcher(pair: tuple[dict[str, Any], dict[str, Any]]) -> bool:
+    """Has mpirun ended that rank? It does so when another has failed, or when it is asked to from outside."""
+    return bool(pair[1]["stopped_by"] == protocol.BY_LAUNCHER)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 #: Seconds within which a killed mpirun can be waited for when a rank has ended of its death.
 KILLED_WITHIN = 0.05
-#: An error class of MPI, of which Open MPI makes exit codes.
-MPI_ERR_UNKNOWN = 14
 #: What people are told when mpirun does nothing any more though it lives.
 STOPPED = "mpirun (process %d) was stopped by a signal, and ranks that end wait for it; `kill -CONT %d` lets it go on"
 
@@ -178,7 +176,7 @@ class MpirunRanks(WrapperRanks):
 
     def cut_off(self, record: dict[str, Any]) -> bool:
         """Open MPI 5 ends ranks that lose another one at once, by this code; scripts that mean it lose a second."""
-        return bool(record["code"] == MPI_ERR_UNKNOWN)
+        return bool(record["code"] == protocol.MPI_ERR_UNKNOWN)
 
     def news(self) -> list[str]:
         """One sentence when mpirun was stopped, as by SIGSTOP: ranks that end wait for it."""
@@ -229,7 +227,7 @@ class MpirunRanks(WrapperRanks):
             if os.WIFSIGNALED(status)
             else "exited with code %d" % os.WEXITSTATUS(status)
         )
-        self._pid = None
+        self._pid, self.killed = None, os.WIFSIGNALED(status)
         return "mpirun (process %d) %s" % (found, how)
 
     def _last_words(self) -> str:

@@ -181,6 +181,8 @@ BY_SUPERVISOR = "supervisor"
 SUPERVISOR_LOST = "supervisor_lost"
 BY_LAUNCHER = "launcher"
 WRAPPER_KILLED = "wrapper_killed"
+#: An error class of MPI, of which Open MPI 5 makes the exit code of a rank that has lost another.
+MPI_ERR_UNKNOWN = 14
 #: `by` of a report: the run's own supervisor …
 SUPERVISOR = "supervisor"
 #: … or whoever looked after its death.

@@ -16,6 +16,8 @@ class NodeRanks:
 
     #: How the launcher that stands between ended, if it did while ranks were left.
     lost: str | None = None
+    #: Was it ended by a signal?
+    killed = False
 
     def __init__(self, launch: dict[str, Any]) -> None:
         self.launch = launch

@@ -63,8 +63,11 @@ def test_ranks_that_ended_while_others_waited_for_them_are_named(
     told = make_exit(0, code=1, exception=exception, ended="2026-11-21T06:00:00.000Z")
     gone = [make_exit(1, code=0), make_exit(3, code=0)]
 
-    assert diagnosis.left_early(told, [told, *gone]).startswith("Ranks 1, 3 had come to the end")
-    assert diagnosis.left_early(make_exit(0, code=1, exception=OWN), gone) == ""
+    assert diagnosis.left_early(told, [told, *gone], mpi=False).startswith("Ranks 1, 3 had come to the end")
+    assert diagnosis.left_early(make_exit(0, code=1, exception=OWN), gone, mpi=True) == ""
+    ended_by_open_mpi = make_exit(0, code=14, ended=told["ended"])
+    assert diagnosis.left_early(ended_by_open_mpi, gone, mpi=True).startswith("Ranks 1, 3 had come")
+    assert diagnosis.left_early(ended_by_open_mpi, gone, mpi=False) == ""
 
 
 @pytest.mark.parametrize(

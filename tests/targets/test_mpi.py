@@ -15,7 +15,7 @@ import pytest
 from airflow_train import targets
 from airflow_train.definitions.job import Job
 from airflow_train.lifecycle import cancel
-from airflow_train.runtime.mpirun import MPI_ERR_UNKNOWN
+from airflow_train.runtime import protocol
 from tests.runtime.crowd import IMAGES
 from tests.targets.lab import LOCAL, Lab, until
 from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, verdict
@@ -138,7 +138,7 @@ def test_the_rank_that_failed_is_named_while_the_others_wait_for_it(
     assert said["message"].startswith(f"Rank 2 of 4 (node 1) {words}")
     for one in (view.record.exits[rank] for rank in (0, 1, 3)):
         # from container to container Open MPI 5 itself ends ranks that lose another, before they can be told to stop
-        lost_it = one["code"] == MPI_ERR_UNKNOWN and lab.target["options"].get("image") == IMAGES[5]
+        lost_it = one["code"] == protocol.MPI_ERR_UNKNOWN and lab.target["options"].get("image") == IMAGES[5]
         assert one["stopped_by"] == "supervisor" or lost_it, one
 
 
