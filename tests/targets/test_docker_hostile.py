@@ -192,7 +192,7 @@ def test_what_a_script_of_another_node_writes_costs_nobody_elses_outputs(lab: La
         distribution={"type": "pytorch"},
         node_count=2,
     )
-    until(lambda: [lab.lines(run_id, rank) for rank in range(2)] == [["said"]] * 2)
+    until(lambda: [lab.lines(run_id, rank) for rank in range(2)] == [["said"]] * 2, 60)
     lab.mark_file(run_id).with_suffix(".marks.go").touch()
     view = lab.wait(run_id)
 
