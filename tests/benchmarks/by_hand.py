@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,13 +97,26 @@ class ByHand:
         if self._ssh:
             mpirun = ["bash", "-c", f"{WAIT}exec {' '.join(mpirun)}", "wait", *others]
         done = self._start(first, [], mpirun)
-        said, errors = done.communicate(timeout=120)
-        ended = [one.wait(timeout=120) for one in starting]
-        _docker("rm", "-f", *self.names)
-        _docker("network", "rm", self._name)
+        try:
+            said, errors = done.communicate(timeout=120)
+            ended = [one.wait(timeout=120) for one in starting]
+        finally:
+            self._remove()
         if done.returncode or any(ended):
             raise RuntimeError(f"by hand: {errors.strip() or said.strip()}")
         return said
+
+    def _remove(self) -> None:
+        _docker("rm", "-f", *self.names)
+        deadline = time.monotonic() + 5
+        while True:
+            try:
+                _docker("network", "rm", self._name)
+                break
+            except subprocess.CalledProcessError:  # a busy engine still sees somebody in it
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
 
     def _start(self, name: str, how: Sequence[str], command: Sequence[str]) -> subprocess.Popen[str]:
         run = ["docker", "run", *how, "--name", name, "--hostname", name, "--network", self._name]
