@@ -181,7 +181,7 @@ class AllRanks(NodeRanks):
         self.lost_nodes[node] = why
         ranks = [rank for rank, one in self._elsewhere.items() if one["node"] == node]
         detail = "node %d was lost with %d of its ranks running, as %s" % (node, len(ranks), why)
-        who, own = node, hosts.cut_off(self._address, alone)
+        who, own = node, hosts.cut_off(self._address, why if alone else "")
         if own:
             who, detail = 0, own
         if self.left():

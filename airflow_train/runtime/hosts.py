@@ -68,15 +68,15 @@ def found(address: str) -> str:
     return address if interface(address) else ""
 
 
-def cut_off(address: str, alone: bool) -> str:
+def cut_off(address: str, alone: str) -> str:
     """Why it is node 0 that the others can't reach, when it has lost one of them; empty when it isn't.
 
     :param address: that it had when it was connected; empty where that isn't known.
-    :param alone: all others fell silent at once.
+    :param alone: why it has lost all of them at once, as half a sentence; empty where it hasn't.
     """
     if address and not interface(address):
         return "node 0 was lost, as the network interface with its address %s is gone" % address
-    return "node 0 was lost, as all other nodes fell silent for it at once" if alone else ""
+    return "node 0 was lost, as %s" % alone if alone else ""
 
 
 def serve(ranks: NodeRanks, meeting: Meeting) -> None:

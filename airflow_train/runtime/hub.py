@@ -27,6 +27,8 @@ PATIENCE = 5.0
 STRANGERS = 32
 #: How many are let in between two looks at what else there is to do.
 AT_ONCE = 64
+#: What is known when it is this node that can't be reached.
+ALONE = "all other nodes fell silent for it at once"
 #: How many refusals are told of in the node's log.
 TOLD = 20
 
@@ -179,12 +181,13 @@ class Hub:
         alone = len(silence) > 1 and min(silence) > SILENCE - 2 * BEAT
         for node, one in list(self._nodes.items()):
             if now - one.heard > SILENCE:
-                self._lose(node, "nothing has come from it for %g s" % SILENCE, alone)
+                silent = "nothing has come from it for %g s" % SILENCE
+                self._lose(node, ALONE if alone else silent, alone)
             else:
                 self._to_node(node, {"beat": 1})
 
     def _lose(self, node: int, why: str, alone: bool = False) -> None:
-        """:param alone: all others fell silent at once, so that it is this node which can't be reached."""
+        """:param alone: it is this node which can't be reached."""
         lost = self._nodes.pop(node, None)
         if lost is not None:
             lost.wire.close()

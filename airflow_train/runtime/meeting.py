@@ -9,7 +9,7 @@ it. Only messages pass between the two:
 
     to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": path of a socket, "hosts": {address: node}}
     from the hub   {"came": node, "own", "seen"}, {"node": N, "said": message}, {"lost": node, "why",
-                   "alone" (all others fell silent at once)}, {"refused": why}
+                   "alone" (node 0 has lost all others)}, {"refused": why}
     to a link      {"say": message}, {"serve": environment of what node 0 starts}
     from a link    {"welcome": 0, "own", "lead"}, {"trouble": why}, {"said": message}, {"lost": 0, "why"}
 
@@ -82,7 +82,7 @@ class Meeting:
             return self._wire.receive()
         except OSError:
             self.broken = "the process that is connected to the other nodes has ended"
-            return [{"lost": node, "why": self.broken, "alone": False} for node in self._others()]
+            return [{"lost": node, "why": self.broken, "alone": True} for node in self._others()]
 
     def wait(self, seconds: float) -> list[dict[str, Any]]:
         """The same, waiting for some."""

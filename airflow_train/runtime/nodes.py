@@ -71,7 +71,7 @@ class FirstNode(_OneOfSeveral):
                             own, came[message["came"]] = message["own"], message["seen"]
                             reached_at = reached_at or hosts.found(own)
                         elif "lost" in message:
-                            own_fault = hosts.cut_off(reached_at, message["alone"])
+                            own_fault = hosts.cut_off(reached_at, message["why"] if message["alone"] else "")
                             self._lost(message["lost"], message["why"], own_fault)
                             return False
                         elif "refused" in message:

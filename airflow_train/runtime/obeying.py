@@ -71,6 +71,8 @@ class OwnRanks(NodeRanks):
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         for message in self._meeting.hear():
             if "lost" in message:
+                if self._dismissed:
+                    continue  # it has said so before it left
                 detail = "node 0 was lost, as %s" % message["why"]
                 self._stops.append((protocol.STOP_NODE_LOST, {"node": 0, "detail": detail}))
             elif "ping" in message.get("said", {}):

@@ -205,6 +205,43 @@ def test_all_end_when_node_0_is_lost(crowd: Callable[..., Processes]) -> None:
     assert nodes.stop_record(1)["node"] == 0
 
 
+def test_a_node_0_that_loses_its_own_way_to_the_others_blames_none_of_them(
+    crowd: Callable[..., Processes],
+) -> None:
+    nodes = crowd(3, WAIT)
+    nodes.start()
+    for rank in range(3):
+        started(nodes, rank)
+    os.kill(min(nodes.family(0)[1:]), signal.SIGKILL)  # its first child is what is connected
+    nodes.wait()
+
+    assert (nodes.stop_record()["reason"], nodes.stop_record()["node"]) == (protocol.STOP_NODE_LOST, 0)
+    assert nodes.stop_record()["detail"] == (
+        "node 0 was lost, as the process that is connected to the other nodes has ended"
+    )
+
+
+def test_a_node_that_is_late_to_hear_that_all_is_over_has_lost_nobody(
+    crowd: Callable[..., Processes], tmp_path: Path
+) -> None:
+    code = f"""
+    import os, time
+    while os.environ["RANK"] == "0" and not os.path.exists({str(tmp_path / "go")!r}):
+        time.sleep(0.01)
+    """
+    nodes = crowd(2, code)
+    nodes.start()
+    until(lambda: 1 in nodes.exits())
+    nodes.running[1].send_signal(signal.SIGSTOP)
+    (tmp_path / "go").touch()
+    nodes.wait(0)
+    nodes.running[1].send_signal(signal.SIGCONT)
+    nodes.wait(1)
+
+    assert nodes.stop_record(1) == {}
+    assert nodes.record(1, protocol.REPORT_FILE)["error"] is None
+
+
 def test_a_node_0_that_stood_still_too_long_names_itself_when_it_goes_on(
     crowd: Callable[..., Processes],
 ) -> None:
