@@ -205,7 +205,7 @@ class AllRanks(NodeRanks):
         answered = self._all_answered(max(numbers))
         settled = answered and not self._own.finishing()
         begun_here = bool(self._stops) or not all(map(self._consequence, pairs))
-        if self._own.killed and not (begun_here or self._blamed):
+        if self._own.killed and self._own.lost is not None and not (begun_here or self._blamed):
             return proved  # whoever killed mpirun has begun it, which `stops` tells first
         patience = 0.0 if answered or begun_here else UNTIL_LOST
         if (settled and begun_here) or now > min(deadlines) + patience:

@@ -1,0 +1,76 @@
+"""What node 0 makes of what it hears of other nodes' ranks, in whatever order that comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_train.runtime import exits, protocol, records
+from airflow_train.runtime.across import AllRanks
+from airflow_train.runtime.meeting import Meeting
+from airflow_train.runtime.mpirun import MpirunRanks
+from airflow_train.runtime.wire import Wire
+from tests.runtime.crowd import Processes
+
+
+@pytest.mark.parametrize("heard", ["before", "with"])
+def test_the_last_rank_elsewhere_that_ends_with_a_killed_mpirun_is_told_of(
+    tmp_path: Path, heard: str
+) -> None:
+    nodes = Processes(tmp_path, 2, "", distribution={"type": "mpi"})
+    path = nodes.here(0, "run", protocol.node_folder(0), protocol.LAUNCH_FILE)
+    program = tmp_path / "mpirun"
+    program.write_text("#!/bin/sh\nexec sleep 30\n")
+    program.chmod(0o755)
+    launch = {
+        **json.loads(path.read_text()),
+        "mpirun": {"program": str(program), "arguments": {"4": []}},
+        "work_folder": str(tmp_path),
+        "addresses": ["127.0.0.1", "127.0.0.2"],
+    }
+    ours, theirs = socket.socketpair()  # the test is what is connected to node 1
+    meeting, other = Meeting(launch), Wire(theirs)
+    meeting._wire = Wire(ours)
+    own = MpirunRanks(launch)
+    ranks = AllRanks(launch, own, meeting)
+    ranks.start([0], None)
+    try:
+        mine, its = launch["meeting"]["world"]
+        records.create(exits.path(launch, mine), exits.empty(mine, protocol.timestamp(), code=0))
+        with socket.socket(socket.AF_UNIX) as wrapper:  # rank 0 ends well
+            wrapper.connect(os.path.join(own.session, "control"))
+            wrapper.sendall(b"%d\n" % mine["rank"])
+            ranks.ended()
+        ranks.ended()
+        assert own.left() == []
+        (mpirun,) = own.children()
+        failed = exits.empty(its, protocol.timestamp(), code=1, stopped_by=protocol.BY_LAUNCHER)
+        other.send({"node": 1, "said": {"exit": failed}})
+        if heard == "before":
+            ranks.ended()
+        os.kill(mpirun, signal.SIGKILL)
+        os.waitid(os.P_PID, mpirun, os.WEXITED | os.WNOWAIT)
+
+        told: list[Any] = []
+        deadline = time.monotonic() + 15
+        while not ranks.over() and time.monotonic() < deadline:
+            for message in other.receive():
+                number = message.get("say", {}).get("ping")
+                if number:
+                    here = {"pong": number, "heard": time.time(), "clock": time.time()}
+                    other.send({"node": 1, "said": here})
+            told += ranks.ended()
+            time.sleep(0.01)
+
+        assert ranks.over()
+        assert told == [(its, failed)]
+    finally:
+        ranks.close()
+        other.close()
