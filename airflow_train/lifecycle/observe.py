@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,6 +20,8 @@ from airflow_train.runtime import protocol
 from airflow_train.store import layout
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets.base import BackendAway, Observation, Target
+
+log = logging.getLogger(__name__)
 
 #: A run that nobody has claimed for this long is started (again), this often at most; seconds.
 START_AFTER = 2.0
@@ -215,9 +218,15 @@ class Watcher:
             self._ends.callback(done.result)
 
     def _sweep(self, record: RunRecord, verdict: Verdict) -> None:
-        """What is left to do after the verdict; whoever looks next does it where this process is killed before."""
-        if self._swept(record):
-            self.store.rest(record.spec, verdict)
+        """What is left to do after the verdict; whoever looks next does it where it fails, or this process is killed.
+
+        The task has ended as its run has: it doesn't fail, and isn't tried again, because something was not removed.
+        """
+        try:
+            if self._swept(record):
+                self.store.rest(record.spec, verdict)
+        except (TrainError, OSError) as error:
+            log.warning("Run %s has ended, but not all of it was removed: %s", self.run_id, error)
 
     def _swept(self, record: RunRecord) -> bool:
         """Remove what the target holds of the run, if that can be done now."""

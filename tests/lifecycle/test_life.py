@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -348,3 +349,26 @@ def test_what_a_dead_submit_left_in_the_index_goes_when_somebody_lists(lab: Lab)
     assert [created for created, _ in index.active(lab.store.files)] != [spec.created]
     assert lab.store.active() == [spec.run_id]
     assert [created for created, _ in index.active(lab.store.files)] == [spec.created]
+
+
+def test_what_can_not_be_removed_after_the_verdict_fails_nobody_who_waited(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = lab.start("pass")
+    root = lab.store.files.local_root
+    assert root is not None
+    markers = list(root.glob(f"index/*/active/*-{run_id}"))
+    for marker in markers:  # as only whoever looks later can remove them
+        marker.unlink()
+        marker.mkdir()
+    with ExitStack() as ends:
+        view = wait.wait(lab.store, run_id, timeout=60, ends=ends)
+
+    assert markers
+    assert view.status == "Completed"
+    assert f"Run {run_id} has ended, but not all of it was removed: " in caplog.text
+    for marker in markers:
+        marker.rmdir()
+        marker.touch()
+    lab.look(run_id)
+    assert lab.store.settled(view.record.spec)
