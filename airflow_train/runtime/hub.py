@@ -36,8 +36,8 @@ TOLD = 20
 class _Node:
     """A node that is connected."""
 
-    def __init__(self, wire: Wire, seen: str) -> None:
-        self.wire, self.seen = wire, seen
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
         self.heard = time.monotonic()
         #: Has it said anything? Until then it may have given up waiting, and dial again.
         self.came = False
@@ -93,7 +93,7 @@ class Hub:
             try:
                 if descriptor in found and tls.shaken(connection):
                     del self._pending[descriptor]
-                    self._admit(connection, address)
+                    self._admit(connection)
                 elif time.monotonic() > deadline:
                     raise ConnectionError("it did not prove within %g s who it is" % PATIENCE)
             except OSError as error:
@@ -101,13 +101,13 @@ class Hub:
                 connection.close()
                 self._refuse(address, tls.why(error))
 
-    def _admit(self, connection: ssl.SSLSocket, address: str) -> None:
+    def _admit(self, connection: ssl.SSLSocket) -> None:
         node = tls.node_of(connection, self._count)
         if not node:
             raise ConnectionError("its certificate is no other node's")
         if node in self._nodes:
             self._nodes.pop(node).wire.close()  # it has dialled again, so it has given that one up
-        self._nodes[node] = _Node(Wire(connection), address)
+        self._nodes[node] = _Node(Wire(connection))
         self._to_node(node, {"welcome": connection.getsockname()[0]})
 
     def _close_the_door(self) -> None:
@@ -160,7 +160,7 @@ class Hub:
         if not one.came:
             one.came = True
             own = one.wire.socket.getsockname()[0]
-            self._supervisor.send({"came": number, "own": own, "seen": one.seen})
+            self._supervisor.send({"came": number, "own": own})
 
     def _from_node(self, node: int, message: dict[str, Any]) -> None:
         if "output" in message or "ended" in message:

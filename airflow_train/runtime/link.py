@@ -109,13 +109,13 @@ class Link:
             deadline = (
                 time.monotonic() + ATTEMPT
             )  # node 0 looks at our certificate after we have looked at its
-            while not (said := _first(wire, deadline)):
+            while not _first(wire, deadline):
                 pass
         except BaseException:
             connection.close()
             raise
         own = connection.getsockname()[0]
-        self._supervisor.send({"welcome": 0, "own": own, "lead": said.get("welcome")})
+        self._supervisor.send({"welcome": 0, "own": own})
         for message in self._waiting:
             wire.send(message)
         return wire

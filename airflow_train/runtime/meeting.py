@@ -8,10 +8,10 @@ That process begins while the code is laid out, keeps the connections alive what
 it. Only messages pass between the two:
 
     to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": path of a socket, "hosts": {address: node}}
-    from the hub   {"came": node, "own", "seen"}, {"node": N, "said": message}, {"lost": node, "why",
+    from the hub   {"came": node, "own"}, {"node": N, "said": message}, {"lost": node, "why",
                    "alone" (node 0 has lost all others)}, {"refused": why}
     to a link      {"say": message}, {"serve": environment of what node 0 starts}
-    from a link    {"welcome": 0, "own", "lead"}, {"trouble": why}, {"said": message}, {"lost": 0, "why"}
+    from a link    {"welcome": 0, "own"}, {"trouble": why}, {"said": message}, {"lost": 0, "why"}
 
 What nodes say to node 0: `ready` (staged; with addresses and ports, or what failed), `started`, `exit`, `gone` (a rank
 that won't start any more), `progress` (ranks that have written something), `doing` (an answer to `ask`), `news`,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks while nodes meet.
 LOOK = 0.1
+#: What node 0 is told of a node that isn't ready though nothing is wrong there.
+TOO_LONG = "laying out the code took longer than it may"
 #: Seconds that ranks have after TERM when node 0 is lost.
 ORPHAN_GRACE = 1.0
 
@@ -58,7 +60,7 @@ class FirstNode(_OneOfSeveral):
         """Wait for all other nodes; False when there is no point in starting."""
         count = self.launch["meeting"]["nodes"]
         own = reached_at = self._refused = ""
-        came: dict[int, str] = {}
+        came: set[int] = set()
         ready: dict[int, dict[str, Any]] = {}
         self.phases.enter("meet", "waiting for %s" % _nodes(range(1, count)))
         try:
@@ -68,7 +70,8 @@ class FirstNode(_OneOfSeveral):
                 while len(ready) < count - 1:
                     for message in self.meeting.wait(LOOK):
                         if "came" in message:
-                            own, came[message["came"]] = message["own"], message["seen"]
+                            came.add(message["came"])
+                            own = message["own"]
                             reached_at = reached_at or hosts.found(own)
                         elif "lost" in message:
                             own_fault = hosts.cut_off(reached_at, message["why"] if message["alone"] else "")
@@ -94,7 +97,7 @@ class FirstNode(_OneOfSeveral):
     def _told_facts(self) -> dict[str, Any]:
         return {"node": 0, "detail": "node 0 ends: " + node.STOPPED_OUTSIDE}
 
-    def _goes_on(self, count: int, came: dict[int, str], ready: dict[int, dict[str, Any]]) -> bool:
+    def _goes_on(self, count: int, came: set[int], ready: dict[int, dict[str, Any]]) -> bool:
         failed = [(number, said["failed"]) for number, said in ready.items() if said["failed"]]
         if failed:
             self.error = "node %d: %s" % failed[0]
@@ -104,7 +107,7 @@ class FirstNode(_OneOfSeveral):
         self.heartbeat.beat()
         self._ship()
         absent = [number for number in range(1, count) if number not in came]
-        staging = [number for number in came if number not in ready]
+        staging = [number for number in sorted(came) if number not in ready]
         words = [_verb(absent, "has", "have", "not come")] if absent else []
         words += [_verb(staging, "is", "are", "still laying out the code")] if staging else []
         try:
@@ -148,7 +151,8 @@ class OtherNode(_OneOfSeveral):
                     print(protocol.timestamp(), trouble, flush=True)
                 elif "welcome" in message:
                     connected = message["own"]
-                    ready = {"failed": self.error, "address": connected, "ports": numbers}
+                    failed = self.error or (None if staged else TOO_LONG)
+                    ready = {"failed": failed, "address": connected, "ports": numbers}
                     self.meeting.say({"ready": ready})
                 elif "met" in said:
                     self.launch.update(said["met"])

@@ -172,6 +172,24 @@ def test_a_node_that_can_not_lay_out_its_code_ends_the_run_with_its_reason(
     assert nodes.record(0, protocol.REPORT_FILE)["error"].startswith("node 1: ")
 
 
+def test_a_node_that_lays_out_its_code_for_too_long_says_so_and_nothing_is_started(
+    crowd: Callable[..., Processes], tmp_path: Path
+) -> None:
+    nodes = crowd(2, WAIT)
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "weights").touch()
+    path = nodes.here(1, "run", protocol.node_folder(1), protocol.LAUNCH_FILE)
+    copied = {"source": str(tmp_path / "earlier"), "target": str(tmp_path / "copied")}
+    late = {"limits": {"stage": 0.0}, "checkpoints": [copied]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **late}))
+    nodes.start()
+    nodes.wait()
+
+    expected = "node 1: laying out the code took longer than it may"
+    assert nodes.record(0, protocol.REPORT_FILE)["error"] == expected
+    assert not nodes.here(0, "run", "ranks").exists()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_lost_node_is_named_in_time_and_the_others_end(crowd: Callable[..., Processes], how: int) -> None:
     nodes = crowd(3, WAIT)
