@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -130,9 +131,13 @@ def test_in_a_container_full_of_small_processes_a_script_is_killed_and_not_who_w
     lab: Lab,
 ) -> None:
     """The supervisor is the largest of them."""
-    code = "while os.fork(): time.sleep(.01)\nx = hold(2); signal.pause()"
-
-    assert said(lab, code, max_run_duration_seconds=30.0, **LIMIT)[0] == "out_of_memory"
+    code = """
+    while os.fork():
+        time.sleep(.01)
+        if os.waitpid(-1, os.WNOHANG)[0]: sys.exit('one was killed')
+    x = hold(2); signal.pause()
+    """
+    assert said(lab, dedent(code), max_run_duration_seconds=30.0, **LIMIT)[0] == "out_of_memory"
 
 
 @own_groups
@@ -143,7 +148,7 @@ def test_a_rank_that_waits_for_a_process_it_lost_is_the_cause_when_another_loses
     while 'lost' not in open(os.environ['MARK']).read(): time.sleep(.01)
     raise TimeoutError('rank 1 does not answer')
     """
-    reason, message, rank = said(lab, "\n".join(line[4:] for line in code.splitlines()), **PAIR)
+    reason, message, rank = said(lab, dedent(code), **PAIR)
 
     assert (reason, rank) == ("out_of_memory", 1)
     assert "Rank 1 of 2 (node 0) ran out of memory: a process of it was killed at" in message
