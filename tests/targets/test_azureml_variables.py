@@ -28,12 +28,14 @@ TELL = """
 import json, socket
 own = socket.gethostbyname(socket.gethostname())
 told = {name: value for name, value in os.environ.items() if name.startswith(("AZ", "NCCL_", "GLOO_"))}
-print(json.dumps([own, told]))
+print(json.dumps([own, told]), flush=True)
+mark("told")  # a parameter server is ended when the workers have ended
+while open(os.environ["MARK"]).read().count("told") < RANKS: time.sleep(0.01)
 """
 
 
 def told(lab: Lab, nodes: list[int], **job: Any) -> list[Any]:
-    view = lab.run(TELL, **{"node_count": 2, "process_count_per_node": 2, **job})
+    view = lab.run(f"RANKS = {len(nodes)}\n{TELL}", **{"node_count": 2, "process_count_per_node": 2, **job})
     assert view.status == "Completed", view.record.verdict
     assert [view.record.exits[rank]["node"] for rank in range(len(nodes))] == nodes
     return [json.loads(lab.lines(view.record.run_id, rank)[0]) for rank in range(len(nodes))]
