@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import threading
@@ -82,11 +83,12 @@ def test_ranks_of_all_nodes_make_one_world_of_mpi(mpi_lab: Lab) -> None:
 def test_any_user_on_a_read_only_root_has_a_world_and_its_phases_are_told(mpi_lab: Lab) -> None:
     options = {**mpi_lab.target["options"], "user": "12345:12345", "read_only": True}
     mpi_lab.target = {**mpi_lab.target, "options": options}
+    run_id = f"uid-nodes-{os.getpid()}"
     mpi_lab.marks_folder.chmod(0o777)
-    mpi_lab.mark_file("uid-nodes").touch()
-    mpi_lab.mark_file("uid-nodes").chmod(0o666)
+    mpi_lab.mark_file(run_id).touch()
+    mpi_lab.mark_file(run_id).chmod(0o666)
     code = "from mpi4py import MPI\nprint(os.getuid(), MPI.COMM_WORLD.allreduce(1))"
-    view = mpi_lab.run(code, run_id="uid-nodes", **MPI)
+    view = mpi_lab.run(code, run_id=run_id, **MPI)
 
     assert view.status == "Completed", view.record.verdict
     assert [mpi_lab.lines(view.record.run_id, rank) for rank in range(4)] == [["12345 4"]] * 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -76,7 +77,7 @@ def test_without_enough_shared_memory_a_temporary_folder_serves_unless_its_name_
         monkeypatch.setattr(mpirun, "_size", lambda _: 20 << 20)
     folders = []
     for name in ("/var/tmp", "/" + "x" * 90):
-        monkeypatch.setattr(mpirun.tempfile, "gettempdir", lambda name=name: name)
+        monkeypatch.setattr(tempfile, "gettempdir", lambda name=name: name)
         folders.append(os.path.dirname(mpirun.session_folder("/store/runs/a", 4)))
 
     assert folders == ["/var/tmp", "/tmp"]
