@@ -31,6 +31,8 @@ AT_ONCE = 64
 ALONE = "all other nodes fell silent for it at once"
 #: How many refusals are told of in the node's log.
 TOLD = 20
+#: What a node that breaks off, or says what nobody understands, leads to.
+_BROKEN = (OSError, KeyError, TypeError, ValueError)
 
 
 class _Node:
@@ -135,7 +137,7 @@ class Hub:
         try:
             self._nodes[node].wire.send(message)
         except OSError as error:
-            with contextlib.suppress(OSError):  # a node that has given this one up says so at last
+            with contextlib.suppress(*_BROKEN):  # a node that has given this one up says so at last
                 self._hear(node)
             self._lose(node, "the connection to it broke (%s)" % error)
         return node in self._nodes
@@ -153,7 +155,7 @@ class Hub:
                 try:
                     one.wire.flush()
                     self._hear(node)
-                except (OSError, KeyError, TypeError, ValueError) as error:
+                except _BROKEN as error:
                     self._lose(node, "the connection to it broke (%s)" % _words(error))
 
     def _has_come(self, number: int, one: _Node) -> None:

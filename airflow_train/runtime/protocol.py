@@ -205,7 +205,9 @@ HOST_FILE = "hosts"
 
 #: What a node shows to the others: the run's authority, its own certificate, and the key to that.
 CERTIFICATE_FILES = ("authority.pem", "certificate.pem", "key.pem")
-#: Beside folders of these, where several submitters may have left some: the name of the folder that counts.
+#: Of folders of these, where several submitters may have left some, that of whoever created the containers begins so.
+FIRST_KEYS = "first-"
+#: Beside such folders: the name of the one that counts, where it is another's.
 CHOSEN_FILE = "chosen"
 #: Where node 0 waits for the others, unless its launch file says otherwise.
 MEETING_PORT = 6174

@@ -50,7 +50,12 @@ class Started:
             self._tell({"ended": number, "status": 255})
         else:
             self._count += 1
-            self._running[number] = _spawn(command, self._environment)
+            try:
+                self._running[number] = _spawn(command, self._environment)
+            except OSError as error:  # it isn't node 0 that is in the way
+                words = "no process can be started: %s\n" % error.strerror
+                self._tell({"output": number, "text": words, "stream": 2})
+                self._tell({"ended": number, "status": 255})
 
     def end(self, number: int) -> None:
         """KILL a command with everything below it."""
@@ -109,9 +114,17 @@ class Started:
 
 
 def _spawn(command: str, environment: dict[str, str]) -> tuple[int, dict[int, int]]:
-    (out, out_write), (errors, errors_write) = os.pipe(), os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
+    """:raises OSError: there are too many processes or descriptors."""
+    parent, pipes = os.getpid(), []
+    try:
+        pipes += os.pipe()
+        pipes += os.pipe()
+        pid = os.fork()
+    except OSError:
+        for descriptor in pipes:
+            os.close(descriptor)
+        raise
+    out, out_write, errors, errors_write = pipes
     if pid == 0:
         try:
             os.setsid()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def contexts(folder: str, server: bool) -> list[ssl.SSLContext]:
     """What this node shows and trusts; its files are gone from then on, so that no script finds them.
 
-    Where several submitters have left keys, node 0 has been told whose count, and the others try all they have on it.
+    Where several submitters have left keys, node 0 knows whose count, and the others try all they have on it.
 
     :raises OSError: a file is missing or no good (`ssl.SSLError` is one).
     """
@@ -48,7 +48,10 @@ def _places(folder: str, server: bool) -> list[str]:
         chosen = os.path.join(folder, protocol.CHOSEN_FILE)
         with contextlib.suppress(FileNotFoundError), open(chosen, encoding="ascii") as file:
             return [os.path.join(folder, os.path.basename(file.read()))]
-    return sorted(one.path for one in os.scandir(folder) if one.is_dir(follow_symlinks=False)) or [folder]
+    found = sorted(one.path for one in os.scandir(folder) if one.is_dir(follow_symlinks=False))
+    if server:
+        found = [one for one in found if os.path.basename(one).startswith(protocol.FIRST_KEYS)][:1]
+    return found or [folder]
 
 
 def _context(place: str, server: bool) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -133,6 +134,19 @@ def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
     pair.allow()
     asked = [pair.ask("sleep 60") for _ in range(AT_A_TIME + 3)]
     until(lambda: sum(one.poll() == 255 for one in asked) == 3)
+
+
+def test_a_command_that_can_not_be_started_is_no_lost_node(pair: Pair) -> None:
+    pair.allow()
+    pid = pair.second.pid or 0
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), limits[1]))
+    asked = pair.ask("true")
+    _, errors = asked.communicate(timeout=20)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+    assert (asked.returncode, errors) == (255, "no process can be started: Too many open files\n")
+    assert pair.ask("exit 3").wait(20) == 3
 
 
 def test_of_more_than_64_nodes_each_is_reached_at_once(tmp_path: Path) -> None:

@@ -117,20 +117,23 @@ def test_no_key_is_left_when_the_script_runs(crowd: Callable[..., Processes]) ->
     assert [nodes.lines(rank) for rank in range(2)] == [["[]"]] * 2
 
 
-def test_of_the_keys_of_several_submitters_those_count_that_node_0_is_told(
-    crowd: Callable[..., Processes],
+@pytest.mark.parametrize("wins", [f"{protocol.FIRST_KEYS}one", "late-one"])
+def test_of_the_keys_of_several_submitters_those_of_the_winner_count(
+    crowd: Callable[..., Processes], wins: str
 ) -> None:
     """One wins, one has filled all nodes too, and one was killed on the way."""
     nodes = crowd(3, "print('met')")
-    sets = {"beaten": certificates.make("crowd", 3), "chosen-one": nodes.keys}
+    beaten = certificates.make("crowd", 3)
+    sets = {f"{protocol.FIRST_KEYS}one": beaten, "late-one": beaten, wins: nodes.keys}
     for node in range(3):
         folder = nodes.here(node, "own", "keys")
         for file in list(folder.iterdir()):
             file.unlink()
         for name, made in sets.items():
             keys(folder / name, made[node])
-        keys(folder / "half", {"certificate.pem": sets["beaten"][node]["certificate.pem"]})
-    (nodes.here(0, "own", "keys") / protocol.CHOSEN_FILE).write_text("chosen-one")
+        keys(folder / "half", {"certificate.pem": beaten[node]["certificate.pem"]})
+    if not wins.startswith(protocol.FIRST_KEYS):
+        (nodes.here(0, "own", "keys") / protocol.CHOSEN_FILE).write_text(wins)
     nodes.start()
     nodes.wait()
 

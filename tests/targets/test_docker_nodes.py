@@ -334,16 +334,20 @@ def test_two_submitters_at_once_start_every_node_once(lab: Lab) -> None:
     assert lab.marks(spec.run_id).count("ran") == 4
 
 
+@pytest.mark.parametrize("wins", ["first", "second"])
 def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, wins: str
 ) -> None:
     spec = lab.spec("mark('ran')", **PLAIN)
     lab.store.create(spec)
     real = nodes.start
+    if wins == "second":
+        monkeypatch.setattr("airflow_train.targets.docker.target._POLITE", 0.0)
+        nodes.create(Engine(spec.target["options"]), targets.get(spec.target).plan(spec, lab.store))
 
     def after_another(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
         made = targets.get(spec.target).plan(spec, lab.store)
-        nodes.fill(engine, spec, made, lab.store, (0, 0), {})
+        nodes.fill(engine, spec, made, lab.store, (0, 0), {}, created=wins == "second")
         real(engine, spec, claim)
 
     monkeypatch.setattr(nodes, "start", after_another)

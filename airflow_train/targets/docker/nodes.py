@@ -82,15 +82,19 @@ def fill(
     store: RunStore,
     owner: tuple[int, int],
     variables: Mapping[str, str],
+    *,
+    created: bool,
 ) -> str:
     """Put into every volume what lies there when the node starts; returns the name of the nodes' keys.
 
     Whoever fills makes keys of its own, beside others': only those that the claim names are ever looked at, so that
     two who submit at once don't mix theirs.
+
+    :param created: is this who has created the containers?
     """
     name, keys = "", [dict[str, bytes]() for _ in made.nodes]
     if made.others:
-        name = secrets.token_hex(8)
+        name = (protocol.FIRST_KEYS if created else "") + secrets.token_hex(8)
         keys = certificates.make(spec.run_id, len(made.nodes))
 
     def put(one: plan.DockerPlan) -> None:
@@ -105,13 +109,14 @@ def fill(
 def start(engine: Engine, spec: RunSpec, claim: Mapping[str, Any]) -> None:
     """Start all containers of a run that is claimed; those that run are fine.
 
-    Which keys count only node 0 is told: the others try theirs on it.
+    Which keys count only node 0 is told, where it can't see it by their name: the others try theirs on it.
     """
     first, *others = containers(spec.run_id, count(spec))
 
     def begin(name: str) -> None:
-        if others and name == first:
-            engine.put(name, plan.KEYS, archive.single(protocol.CHOSEN_FILE, str(claim["keys"]).encode()))
+        keys = str(claim.get("keys", protocol.FIRST_KEYS))
+        if name == first and not keys.startswith(protocol.FIRST_KEYS):
+            engine.put(name, plan.KEYS, archive.single(protocol.CHOSEN_FILE, keys.encode()))
         engine.start(name)
 
     each(begin, [first, *others])

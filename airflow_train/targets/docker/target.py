@@ -151,7 +151,7 @@ class DockerTarget:
             return  # it was slow
         with ThreadPoolExecutor(1) as meanwhile:  # an engine takes its time to say who it is
             identity = meanwhile.submit(self._engine.identity)
-            keys = nodes.fill(self._engine, spec, made, store, owner, variables)
+            keys = nodes.fill(self._engine, spec, made, store, owner, variables, created=created)
         claim = {
             "container": made.container,
             **({"keys": keys} if keys else {}),
