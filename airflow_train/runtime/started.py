@@ -115,7 +115,8 @@ class Started:
 
 def _spawn(command: str, environment: dict[str, str]) -> tuple[int, dict[int, int]]:
     """:raises OSError: there are too many processes or descriptors."""
-    parent, pipes = os.getpid(), []
+    parent = os.getpid()
+    pipes: list[int] = []
     try:
         pipes += os.pipe()
         pipes += os.pipe()

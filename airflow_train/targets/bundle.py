@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
-import py_compile
-import tempfile
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from airflow_train import runtime
+from airflow_train.runtime.compiling import compiled
 from airflow_train.store.run_store import RunStore
 
 _SOURCE = Path(runtime.__file__).parent
@@ -25,53 +25,63 @@ _SHARED = {"redaction.py": "train_redaction.py"}
 _DATE = (2020, 1, 1, 0, 0, 0)
 
 
+def folder() -> str:
+    """Where all of it lies in the store."""
+    return f"runtime/{contents()[0]}"
+
+
 def names() -> tuple[str, str]:
     """Names in the store of the zipapp and of the folder of modules for scripts."""
-    digest, _, _ = contents()
-    return f"runtime/{digest}/runtime.pyz", f"runtime/{digest}/script"
+    return f"{folder()}/runtime.pyz", f"{folder()}/script"
 
 
 def install(store: RunStore) -> None:
     """Put the runtime into the store unless it is there."""
-    digest, archive, modules = contents()
-    folder = f"runtime/{digest}"
-    if not store.files.exists(f"{folder}/runtime.pyz"):
+    _, archive, modules = contents()
+    zipapp, scripts = names()
+    if not store.files.exists(zipapp):
         for name, content in modules.items():
-            store.files.create(f"{folder}/script/{name}", content)
-        store.files.create(f"{folder}/runtime.pyz", archive)
+            store.files.create(f"{scripts}/{name}", content)
+        store.files.create(zipapp, archive)
 
 
 @cache
 def contents() -> tuple[str, bytes, dict[str, bytes]]:
     """Digest of everything, the zipapp, and the modules for scripts by name."""
-    sources = {
-        path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in sorted(_SOURCE.rglob("*.py"))
-    }
+    sources = _sources()
     modules = {name.partition("/")[2]: data for name, data in sources.items() if name.startswith("script/")}
     modules.update({name: sources[shared] for shared, name in _SHARED.items()})
     digest = hashlib.sha256(importlib.util.MAGIC_NUMBER)
     for name, data in sources.items():
         digest.update(b"%s\0%d\0%s" % (name.encode(), len(data), data))
+    code = {name: compiled(data, name) for name, data in _modules().items()}
+    return digest.hexdigest()[:16], with_code(code), modules
+
+
+def with_code(code: Mapping[str, bytes]) -> bytes:
+    """The zipapp.
+
+    :param code: byte code by name of the source; what has none is compiled by whoever runs it.
+    """
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive, tempfile.TemporaryDirectory() as scratch:
-        _add(archive, "airflow_train/__init__.py", b"", scratch)
-        for name, data in sources.items():
-            if name == "__main__.py":
-                _add(archive, name, data, scratch)
-            elif not name.startswith("script/"):
-                _add(archive, f"airflow_train/runtime/{name}", data, scratch)
-    return digest.hexdigest()[:16], buffer.getvalue(), modules
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, source in _modules().items():
+            archive.writestr(zipfile.ZipInfo(name, _DATE), source)
+            if name in code:
+                archive.writestr(zipfile.ZipInfo(f"{name}c", _DATE), code[name])
+    return buffer.getvalue()
 
 
-def _add(archive: zipfile.ZipFile, name: str, source: bytes, scratch: str) -> None:
-    archive.writestr(zipfile.ZipInfo(name, _DATE), source)
-    path = Path(scratch) / "module.py"
-    path.write_bytes(source)
-    compiled = py_compile.compile(
-        str(path),
-        cfile=f"{path}c",
-        dfile=name,
-        doraise=True,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
-    archive.writestr(zipfile.ZipInfo(f"{name}c", _DATE), Path(str(compiled)).read_bytes())
+def _sources() -> dict[str, bytes]:
+    return {path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in sorted(_SOURCE.rglob("*.py"))}
+
+
+def _modules() -> dict[str, bytes]:
+    """What the zipapp holds, by name in there."""
+    found = {"airflow_train/__init__.py": b""}
+    for name, data in _sources().items():
+        if name == "__main__.py":
+            found[name] = data
+        elif not name.startswith("script/"):
+            found[f"airflow_train/runtime/{name}"] = data
+    return found

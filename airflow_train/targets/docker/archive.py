@@ -58,8 +58,12 @@ class Archive:
         owner: tuple[int, int],
         secrets: Mapping[str, str],
         keys: Mapping[str, bytes] | None = None,
+        runtime: bytes = b"",
     ) -> None:
-        """:param keys: what a node of several shows to the others: files by their names below `plan.KEYS`."""
+        """:param keys: what a node of several shows to the others: files by their names below `plan.KEYS`.
+        :param runtime: the zipapp, where it isn't the submitter's own.
+        """
+        self._runtime = runtime
         self._spec, self._plan, self._store, self._owner = spec, made, store, owner
         self._secrets, self._keys = secrets, keys or {}
         self._pending = _Pending()
@@ -76,7 +80,7 @@ class Archive:
         """Names are below the volume's root; a step after every piece."""
         _, archive, modules = bundle.contents()
         self._folder(tar, ".")
-        self._file(tar, _below(plan.RUNTIME), archive)
+        self._file(tar, _below(plan.RUNTIME), self._runtime or archive)
         for name, content in modules.items():
             self._file(tar, f"{_below(plan.SCRIPT)}/{name}", content)
         yield

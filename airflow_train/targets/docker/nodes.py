@@ -84,6 +84,7 @@ def fill(
     variables: Mapping[str, str],
     *,
     created: bool,
+    runtime: bytes = b"",
 ) -> str:
     """Put into every volume what lies there when the node starts; returns the name of the nodes' keys.
 
@@ -91,6 +92,7 @@ def fill(
     two who submit at once don't mix theirs.
 
     :param created: is this who has created the containers?
+    :param runtime: the zipapp, where it isn't the submitter's own.
     """
     name, keys = "", [dict[str, bytes]() for _ in made.nodes]
     if made.others:
@@ -99,7 +101,7 @@ def fill(
 
     def put(one: plan.DockerPlan) -> None:
         own = {f"{name}/{file}": content for file, content in keys[one.node].items()}
-        contents = archive.Archive(spec, one, store, owner, variables, own)
+        contents = archive.Archive(spec, one, store, owner, variables, own, runtime)
         engine.put(one.container, plan.ROOT, iter(contents))
 
     each(put, made.nodes)
@@ -200,7 +202,8 @@ def end(engine: Engine, names: Iterable[str], patience: float) -> None:
 
 def remove(engine: Engine, run_id: str, nodes: int) -> None:
     """Remove containers, volumes and network."""
-    each(engine.remove, containers(run_id, nodes))
+    compiler = [plan.compiler_name(run_id)] if nodes > 1 else []
+    each(engine.remove, [*containers(run_id, nodes), *compiler])
     volumes = [plan.volume_name(run_id, node) for node in range(nodes)]
     rest = [partial(engine.remove_volume, name) for name in volumes]
     if nodes > 1:

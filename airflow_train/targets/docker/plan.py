@@ -111,6 +111,11 @@ def container_name(run_id: str, node: int = 0) -> str:
     return f"airflow-train-{run_id}-node{node}"
 
 
+def compiler_name(run_id: str) -> str:
+    """Name of the container that compiles the runtime for the run's image, the first time that nodes use it."""
+    return f"airflow-train-{run_id}-compiler"
+
+
 def volume_name(run_id: str, node: int = 0) -> str:
     """Name of a node's volume."""
     return f"airflow-train-{run_id}" + (f"-node{node}" if node else "")

@@ -20,6 +20,7 @@ from airflow_train.targets.docker import (
     build,
     check,
     collect,
+    compiled,
     doctor,
     image,
     keeping,
@@ -43,6 +44,7 @@ from airflow_train.targets.docker.errors import (
 )
 from airflow_train.targets.docker.observe import Watch
 from airflow_train.targets.docker.options import problems_of as wrong_options
+from airflow_train.targets.docker.plan import DockerPlan
 
 #: Seconds of silence of an engine after which its runs are given up: a restart of the engine takes a minute or two.
 ENGINE_PATIENCE = 600.0
@@ -84,7 +86,7 @@ class DockerTarget:
         recipe = build.recipe_for(job, self.options)
         return None if recipe is None else Needed(recipe.key, recipe)
 
-    def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> plan.DockerPlan:
+    def plan(self, spec: RunSpec, store: RunStore, python: str = "python3") -> DockerPlan:
         """Container, volume and launch file of every node."""
         recipe = build.recipe_for(spec.job, self.options)
         wanted, shared = check.wanted(spec.job, self.options), check.shared(self.options, spec.run_id, store)
@@ -135,11 +137,13 @@ class DockerTarget:
             return build.ready(recipe, spec, store, self._engine, fetch)
 
         found = have_image()
-        try:
-            created = nodes.create(self._engine, made)
-        except Gone:  # somebody has removed the image meanwhile
-            found = have_image()
-            created = nodes.create(self._engine, made)
+        with ThreadPoolExecutor(1) as meanwhile:
+            runtime = meanwhile.submit(self._runtime, made, found, store)
+            try:
+                created = nodes.create(self._engine, made)
+            except Gone:  # somebody has removed the image meanwhile
+                found = have_image()
+                created = nodes.create(self._engine, made)
         if not created and self._claimed_soon(run_id, store):
             return
         python = image.python(self._engine, made, found)
@@ -151,7 +155,9 @@ class DockerTarget:
             return  # it was slow
         with ThreadPoolExecutor(1) as meanwhile:  # an engine takes its time to say who it is
             identity = meanwhile.submit(self._engine.identity)
-            keys = nodes.fill(self._engine, spec, made, store, owner, variables, created=created)
+            keys = nodes.fill(
+                self._engine, spec, made, store, owner, variables, created=created, runtime=runtime.result()
+            )
         claim = {
             "container": made.container,
             **({"keys": keys} if keys else {}),
@@ -163,6 +169,10 @@ class DockerTarget:
             self._start(spec, claim, store)
         elif self._over(run_id, store):
             collect.sweep(spec, self._engine, store)
+
+    def _runtime(self, made: DockerPlan, image: Mapping[str, Any], store: RunStore) -> bytes:
+        """The zipapp for the image; a container on its own compiles it faster than another one is made for that."""
+        return compiled.runtime(self._engine, made, image, store) if made.others else b""
 
     @staticmethod
     def _over(run_id: str, store: RunStore) -> bool:
