@@ -106,7 +106,7 @@ def said_by_ranks(folder: Path, run: Run, ranks: int) -> list[str]:
 def _first_collective(folder: Path, nodes: int, image: str) -> float:
     """Seconds from the start of the last container."""
     with (folder / "events").open("w+", encoding="utf-8") as events:
-        command = ["docker", "events", "--filter", f"label={plan.LABEL}", "--filter", "event=start"]
+        command = ["docker", "events", "--filter", f"label={plan.NODE_LABEL}", "--filter", "event=start"]
         listener = subprocess.Popen([*command, "--format", "{{.TimeNano}}"], stdout=events)
         try:
             run = run_of_ours(folder, nodes, image, ["python3", "train.py"])
