@@ -291,10 +291,11 @@ def session_folder(run_folder: str, ranks: int) -> str:
     Whoever looks for what a dead supervisor left finds the same name.
     """
     import hashlib  # only where mpirun is
-    import tempfile
 
     base = "/dev/shm"  # noqa: S108
     if not os.access(base, os.W_OK | os.X_OK) or _size(base) < ranks * SEGMENT:
+        import tempfile  # all ranks wait for these imports
+
         base = tempfile.gettempdir()
     if len(base) > LONGEST_BASE:
         base = "/tmp"  # noqa: S108

@@ -343,7 +343,7 @@ def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
     real = nodes.start
     if wins == "second":
         monkeypatch.setattr("airflow_train.targets.docker.target._POLITE", 0.0)
-        nodes.create(Engine(spec.target["options"]), targets.get(spec.target).plan(spec, lab.store))
+        Engine(spec.target["options"]).create(targets.get(spec.target).plan(spec, lab.store))
 
     def after_another(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
         made = targets.get(spec.target).plan(spec, lab.store)

@@ -19,8 +19,10 @@ _AGAIN = 5.0
 _YOUNG = 3.0
 #: … and is left alone for so many: a short one is over before there is anything worth while to fetch.
 _ALONE = 1.0
-#: Seconds by which a run is young longer for each node: containers are started between the claim and the first look.
+#: Seconds by which a run is young longer for each node, as containers are started between the claim and the first look,
 _STARTS = 0.5
+#: and is left alone longer, as nodes that are many take their time to meet.
+_MEETS = 0.1
 #: Other nodes' outboxes are fetched one after the other, then none for so many times as long: an engine works for it.
 _LEISURE = 4.0
 
@@ -75,7 +77,8 @@ class Attendant:
         if self._from is None:
             age = time.time() - protocol.seconds_of((record.claim or {})["at"])
             young = 0 <= age < _YOUNG + _STARTS * len(self._pullers)
-            self._from = time.monotonic() + (_ALONE if young else 0.0)
+            alone = _ALONE + _MEETS * (len(self._pullers) - 1)
+            self._from = time.monotonic() + (alone if young else 0.0)
         return time.monotonic() >= self._from
 
     def _hand_over_cancel(self, record: RunRecord) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
@@ -47,7 +47,7 @@ def collect(
     """
     run_id = record.run_id
     try:
-        report = _bring(record, made, engine, store, secrets)
+        report = _bring(record, made, engine.inspect(made.container), engine, store, secrets)
         others = [_bring_other(record, one, engine, store, secrets) for one in made.others]
     except (Gone, arriving.Swept) as error:
         if store.files.exists(layout.report(run_id)):
@@ -67,15 +67,17 @@ def collect(
 def _bring(
     record: RunRecord,
     made: plan.DockerPlan,
+    found: Mapping[str, Any] | None,
     engine: Engine,
     store: RunStore,
     secrets: Mapping[str, str] | None,
 ) -> bytes | None:
     """Bring home what one node has left, but for its report.
 
+    :param found: its container, as the engine describes it.
     :raises Gone: there is nothing any more.
     """
-    ended_well = _ended_container(record, made, engine, store)
+    ended_well = _ended_container(record, made, found, engine, store)
     contents = parcel.read(engine.last_words(made.container)) if ended_well and not made.shared else None
     if contents is not None:
         return _store(_of_parcel(contents), record.run_id, store, made.node)
@@ -105,8 +107,9 @@ def _bring_other(
             engine.wait(made.container, _LEAVE)
     if state in ("running", "paused"):
         nodes.end(engine, [made.container], 60)
+        found = engine.inspect(made.container)
     try:
-        report = _bring(record, made, engine, store, secrets)
+        report = _bring(record, made, found, engine, store, secrets)
         return made.node, report or f"node {made.node} left no report of what it has collected"
     except Gone:
         if store.files.exists(layout.report(record.run_id)):
@@ -125,13 +128,18 @@ def _report(node: int) -> str:
     return f"{protocol.node_folder(node)}/{protocol.REPORT_FILE}"
 
 
-def _ended_container(record: RunRecord, made: plan.DockerPlan, engine: Engine, store: RunStore) -> bool:
+def _ended_container(
+    record: RunRecord,
+    made: plan.DockerPlan,
+    found: Mapping[str, Any] | None,
+    engine: Engine,
+    store: RunStore,
+) -> bool:
     """See to it that there is a container, which doesn't run; did it end well?
 
     One that somebody removed is made again around the volume. Where its image is gone too, as `docker system prune`
     leaves it, an empty one shows what is in the volume.
     """
-    found = engine.inspect(made.container)
     if found is None:
         if not engine.has_volume(made.volume):
             raise Gone("")

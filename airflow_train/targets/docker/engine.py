@@ -143,7 +143,11 @@ class Engine(ImageCalls, NetworkCalls):
         """What a container has said on its standard output, as far as the engine keeps it; empty when it doesn't."""
         try:
             with sentences(f"reading the output of {name}", self.where):
-                found: bytes = self.client().logs(name, stdout=True, stderr=False)
+                client = self.client()
+                place = client._url("/containers/{0}/logs", name)  # noqa: SLF001 - its own call asks for more first
+                answer = client.get(place, params={"stdout": 1}, timeout=PATIENCE)
+                stream, terminal = False, False
+                found: bytes = client._get_result_tty(stream, answer, terminal)  # noqa: SLF001
                 return found
         except EngineUnreachable:
             raise

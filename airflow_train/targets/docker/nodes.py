@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
+from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.runs.record import RunRecord
 from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
@@ -19,7 +19,7 @@ from airflow_train.targets import certificates
 from airflow_train.targets.docker import admission, archive, observe, plan
 from airflow_train.targets.docker.ends import end_facts, in_words
 from airflow_train.targets.docker.engine import Engine
-from airflow_train.targets.docker.errors import Gone
+from airflow_train.targets.docker.errors import EngineUnreachable, Gone
 
 #: So many containers are dealt with at once.
 _AT_ONCE = 16
@@ -59,16 +59,6 @@ def containers(run_id: str, nodes: int) -> list[str]:
     return [plan.container_name(run_id, node) for node in range(nodes)]
 
 
-def create(engine: Engine, made: plan.DockerPlan) -> bool:
-    """Create containers, volumes and network; False when somebody else has made node 0's, who goes on with the rest."""
-    with ThreadPoolExecutor(1) as meanwhile:  # they need it when they start
-        asked = meanwhile.submit(network, engine, made)
-        found = engine.create(made)
-        each(engine.create, made.others)
-        asked.result()
-    return found
-
-
 def network(engine: Engine, made: plan.DockerPlan) -> None:
     """See to it that there is the network that containers are to be in."""
     if made.network:
@@ -86,12 +76,13 @@ def fill(
     created: bool,
     runtime: bytes = b"",
 ) -> str:
-    """Put into every volume what lies there when the node starts; returns the name of the nodes' keys.
+    """Create the containers of the other nodes, and put into every volume what lies there when the node starts;
+    returns the name of the nodes' keys.
 
     Whoever fills makes keys of its own, beside others': only those that the claim names are ever looked at, so that
     two who submit at once don't mix theirs.
 
-    :param created: is this who has created the containers?
+    :param created: is this who has created node 0's container?
     :param runtime: the zipapp, where it isn't the submitter's own.
     """
     name, keys = "", [dict[str, bytes]() for _ in made.nodes]
@@ -100,6 +91,8 @@ def fill(
         keys = certificates.make(spec.run_id, len(made.nodes))
 
     def put(one: plan.DockerPlan) -> None:
+        if one.node:
+            engine.create(one)
         own = {f"{name}/{file}": content for file, content in keys[one.node].items()}
         contents = archive.Archive(spec, one, store, owner, variables, own, runtime)
         engine.put(one.container, plan.ROOT, iter(contents))
@@ -201,11 +194,30 @@ def end(engine: Engine, names: Iterable[str], patience: float) -> None:
 
 
 def remove(engine: Engine, run_id: str, nodes: int) -> None:
-    """Remove containers, volumes and network."""
-    compiler = [plan.compiler_name(run_id)] if nodes > 1 else []
-    each(engine.remove, [*containers(run_id, nodes), *compiler])
-    volumes = [plan.volume_name(run_id, node) for node in range(nodes)]
-    rest = [partial(engine.remove_volume, name) for name in volumes]
+    """Remove containers, volumes and network.
+
+    :raises InfrastructureFailure: the engine has something of it still.
+    """
+    names = containers(run_id, nodes)
     if nodes > 1:
-        rest.insert(0, partial(engine.remove_networks, run_id))
-    each(lambda remove: remove(), rest)
+        names.append(plan.compiler_name(run_id))
+    with ThreadPoolExecutor(
+        1
+    ) as meanwhile:  # a network takes longer than all its containers, which have ended
+        gone = meanwhile.submit(_remove_networks, engine, run_id) if nodes > 1 else None
+        each(engine.remove, names)
+        each(engine.remove_volume, [plan.volume_name(run_id, node) for node in range(nodes)])
+        left = gone is not None and not gone.result()
+    if left:
+        engine.remove_networks(run_id)
+
+
+def _remove_networks(engine: Engine, run_id: str) -> bool:
+    """Try to; False when something is in the way, such as a container that runs still."""
+    try:
+        engine.remove_networks(run_id)
+        return True
+    except EngineUnreachable:
+        raise
+    except InfrastructureFailure:
+        return False

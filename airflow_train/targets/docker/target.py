@@ -137,27 +137,28 @@ class DockerTarget:
             return build.ready(recipe, spec, store, self._engine, fetch)
 
         found = have_image()
-        with ThreadPoolExecutor(1) as meanwhile:
+        with ThreadPoolExecutor(3) as meanwhile:  # an engine takes its time for each of these
+            network = meanwhile.submit(nodes.network, self._engine, made)
+            identity = meanwhile.submit(self._engine.identity)
             runtime = meanwhile.submit(self._runtime, made, found, store)
             try:
-                created = nodes.create(self._engine, made)
+                created = self._engine.create(made)
             except Gone:  # somebody has removed the image meanwhile
                 found = have_image()
-                created = nodes.create(self._engine, made)
-        if not created and self._claimed_soon(run_id, store):
-            return
-        python = image.python(self._engine, made, found)
-        if python != made.python:
-            made = self.plan(spec, store, python)
-            nodes.each(lambda one: image.make_again(self._engine, one), made.nodes)
-        owner = image.owner(self._engine, made, found)
-        if not created and store.files.exists(layout.claim(run_id)):
-            return  # it was slow
-        with ThreadPoolExecutor(1) as meanwhile:  # an engine takes its time to say who it is
-            identity = meanwhile.submit(self._engine.identity)
+                created = self._engine.create(made)
+            if not created and self._claimed_soon(run_id, store):
+                return
+            python = image.python(self._engine, made, found)
+            if python != made.python:
+                made = self.plan(spec, store, python)
+                nodes.each(lambda one: image.make_again(self._engine, one), made.nodes)
+            owner = image.owner(self._engine, made, found)
+            if not created and store.files.exists(layout.claim(run_id)):
+                return  # it was slow
             keys = nodes.fill(
                 self._engine, spec, made, store, owner, variables, created=created, runtime=runtime.result()
             )
+            network.result()
         claim = {
             "container": made.container,
             **({"keys": keys} if keys else {}),
