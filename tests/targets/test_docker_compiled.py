@@ -10,7 +10,7 @@ import pytest
 
 from airflow_train import targets
 from airflow_train.targets import bundle
-from airflow_train.targets.docker import compiled, plan
+from airflow_train.targets.docker import compiled, helpers, plan
 from airflow_train.targets.docker.engine import Engine
 from tests.runtime.crowd import IMAGES
 from tests.targets import strikes
@@ -59,7 +59,7 @@ def test_a_submitter_killed_while_it_compiles_is_replaced(other_python: Lab, cal
     other_python.store.create(spec)
 
     assert strikes.worker("submit", other_python.store.uri, spec.run_id, call, "after") == -signal.SIGKILL
-    assert plan.compiler_name(spec.run_id) in docker("ps", "-a", "--format", "{{.Names}}")
+    assert helpers.names(spec.run_id)[0] in docker("ps", "-a", "--format", "{{.Names}}")
     targets.get(spec.target).submit(spec, other_python.store)
     assert said(other_python, spec.run_id) == [["False"]] * 2
 

@@ -287,8 +287,8 @@ def test_a_run_cancelled_before_its_nodes_have_met_ends_soon(
     store = lab.store
     monkeypatch.setattr(nodes, "start", lambda *_: None)
     targets.get(spec.target).submit(spec, store)
+    store.ask_cancel(spec.run_id, "ann", "")
     monkeypatch.undo()
-    cancel.cancel(store, spec.run_id, by="ann")
 
     assert ended(lab, spec.run_id)["status"] == "Canceled"
     assert "ran" not in lab.marks(spec.run_id)
@@ -354,6 +354,27 @@ def test_a_slow_submitter_who_fills_the_volumes_again_doesnt_mix_the_keys(
     targets.get(spec.target).submit(spec, lab.store)
 
     assert ended(lab, spec.run_id)["status"] == "Completed", lab.store.record(spec.run_id).verdict
+
+
+@pytest.mark.parametrize("most", [0, 1 << 20], ids=["an archive each", "one archive"])
+def test_nodes_find_their_code_however_their_volumes_are_filled(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(nodes, "_TOGETHER", most)
+    filled: list[str] = []
+    real = Engine.put
+
+    def put(self: Engine, name: str, folder: str, archive: Any) -> None:
+        filled.append(name.rpartition("-")[2])
+        real(self, name, folder, archive)
+
+    monkeypatch.setattr(Engine, "put", put)
+    view = lab.run("print(os.environ['NODE_RANK'])", **{**PLAIN, "process_count_per_node": 1})
+
+    assert view.status == "Completed", view.record.verdict
+    assert [lab.lines(view.record.run_id, rank) for rank in range(2)] == [["0"], ["1"]]
+    assert sorted(set(filled) - {"compiler"}) == (["filler"] if most else ["node0", "node1"])
+    assert lab.nothing_left(view.record.run_id)
 
 
 def test_keys_are_nowhere_but_in_the_volumes(lab: Lab) -> None:

@@ -214,7 +214,8 @@ def test_a_rank_that_hangs_is_cancelled(lab: Lab, job: dict[str, Any], obeys: bo
 
     assert verdict(lab, view)["status"] == "Canceled"
     signals = {one["signal"] for one in view.record.exits.values()}
-    assert signals == {signal.SIGTERM if obeys else signal.SIGKILL}
+    # Open MPI 5 ends a rank that has lost another one, maybe before it is told to end
+    assert signals - {None} == {signal.SIGTERM if obeys else signal.SIGKILL}
 
 
 def test_a_rank_that_hangs_meets_the_time_limit(lab: Lab, job: dict[str, Any]) -> None:

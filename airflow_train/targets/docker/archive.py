@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_train.runs.spec import RunSpec
@@ -59,25 +59,23 @@ class Archive:
         secrets: Mapping[str, str],
         keys: Mapping[str, bytes] | None = None,
         runtime: bytes = b"",
+        folder: str = "",
     ) -> None:
         """:param keys: what a node of several shows to the others: files by their names below `plan.KEYS`.
         :param runtime: the zipapp, where it isn't the submitter's own.
+        :param folder: where the archive has the volume, with a `/` at its end.
         """
-        self._runtime = runtime
+        self._runtime, self._folder_of_volume = runtime, folder
         self._spec, self._plan, self._store, self._owner = spec, made, store, owner
         self._secrets, self._keys = secrets, keys or {}
-        self._pending = _Pending()
 
     def __iter__(self) -> Iterator[bytes]:
         """:raises Refusal: a stored file is damaged, or a checkpoint isn't there any more."""
-        with tarfile.open(fileobj=self._pending, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for _ in self._write(tar):
-                if self._pending.size >= _SEND:
-                    yield self._pending.take()
-        yield self._pending.take()
+        return together([self])
 
-    def _write(self, tar: tarfile.TarFile) -> Iterator[None]:
+    def write(self, tar: tarfile.TarFile, pending: _Pending) -> Iterator[None]:
         """Names are below the volume's root; a step after every piece."""
+        self._pending = pending
         _, archive, modules = bundle.contents()
         self._folder(tar, ".")
         self._file(tar, _below(plan.RUNTIME), self._runtime or archive)
@@ -185,7 +183,7 @@ class Archive:
         return position, found.hexdigest()
 
     def _info(self, name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-        info = tarfile.TarInfo(name)
+        info = tarfile.TarInfo(f"{self._folder_of_volume}{name}")
         info.type, info.mode = kind, mode
         info.uid, info.gid = self._owner
         return info
@@ -197,6 +195,20 @@ class Archive:
         info = self._info(name, tarfile.REGTYPE, mode)
         info.size = len(content)
         tar.addfile(info, io.BytesIO(content))
+
+
+def together(archives: Iterable[Archive]) -> Iterator[bytes]:
+    """Pieces of one tar of several volumes.
+
+    :raises Refusal: as for one of them.
+    """
+    pending = _Pending()
+    with tarfile.open(fileobj=pending, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for one in archives:
+            for _ in one.write(tar, pending):
+                if pending.size >= _SEND:
+                    yield pending.take()
+    yield pending.take()
 
 
 def _below(path: str) -> str:

@@ -12,21 +12,17 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from airflow_train.exceptions import InfrastructureFailure
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import bundle
-from airflow_train.targets.docker import archive, plan
+from airflow_train.targets.docker import archive, helpers, plan
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable
 
 #: Seconds that it may take; a node does the same in a tenth of one.
 _PATIENCE = 30.0
-#: Where the container has it, and the most bytes that it may say.
-_ZIPAPP = "runtime.pyz"
-_MOST = "16m"
 #: Image → its zipapp, as this process knows it; empty where it is the submitter's own.
 _known: dict[str, bytes] = {}
 
@@ -52,13 +48,13 @@ def runtime(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any], sto
 
 def _compiled(engine: Engine, made: plan.DockerPlan, own: bytes) -> dict[str, Any] | None:
     """`magic` and `code` as the image's Python compiles it; None where it has none, or another submitter is at it."""
-    one = _container(made)
+    one = helpers.compiler(made)
     said = b""
     try:
         if not engine.create(one):
             return None  # a killed submitter's goes when the run is swept
         try:
-            engine.put(one.container, "/", archive.single(_ZIPAPP, own))
+            engine.put(one.container, "/", archive.single(helpers.ZIPAPP.lstrip("/"), own))
             engine.start(one.container)
             engine.wait(one.container, _PATIENCE)
             said = engine.last_words(one.container)
@@ -73,26 +69,6 @@ def _compiled(engine: Engine, made: plan.DockerPlan, own: bytes) -> dict[str, An
         code = {name: _bytes(text) for name, text in found["code"].items()}
         return {"magic": _bytes(found["magic"]), "code": code}
     return None
-
-
-def _container(made: plan.DockerPlan) -> plan.DockerPlan:
-    """A container that can do nothing but compile."""
-    host = {
-        "NetworkMode": "none",
-        "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges"],
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": _MOST, "max-file": "1"}},
-    }
-    configuration = {
-        "Image": made.image,
-        "Entrypoint": [made.python, "-I", "-S", "-B", f"/{_ZIPAPP}", "compile", f"/{_ZIPAPP}"],
-        "Cmd": [],
-        "Labels": dict(made.labels),
-        "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": host,
-    }
-    name = plan.compiler_name(made.labels[plan.RUN_LABEL])
-    return replace(made, container=name, configuration=configuration, others=())
 
 
 def _bytes(text: str) -> bytes:

@@ -16,13 +16,15 @@ from airflow_train.runs.spec import RunSpec
 from airflow_train.runtime import protocol
 from airflow_train.store.run_store import RunStore
 from airflow_train.targets import certificates
-from airflow_train.targets.docker import admission, archive, observe, plan
+from airflow_train.targets.docker import admission, archive, helpers, observe, plan
 from airflow_train.targets.docker.ends import end_facts, in_words
 from airflow_train.targets.docker.engine import Engine
 from airflow_train.targets.docker.errors import EngineUnreachable, Gone
 
 #: So many containers are dealt with at once.
 _AT_ONCE = 16
+#: Volumes are filled one after the other, by one archive, where the code of all nodes has so many bytes at most.
+_TOGETHER = 16 << 20
 #: Seconds that node 0 has to tell of another one's end by itself.
 _TO_TELL = 10.0
 
@@ -90,14 +92,26 @@ def fill(
         name = (protocol.FIRST_KEYS if created else "") + secrets.token_hex(8)
         keys = certificates.make(spec.run_id, len(made.nodes))
 
-    def put(one: plan.DockerPlan) -> None:
+    def of(one: plan.DockerPlan, folder: str = "") -> archive.Archive:
+        own = {f"{name}/{file}": content for file, content in keys[one.node].items()}
+        return archive.Archive(spec, one, store, owner, variables, own, runtime, folder)
+
+    def fill_one(one: plan.DockerPlan) -> None:
         if one.node:
             engine.create(one)
-        own = {f"{name}/{file}": content for file, content in keys[one.node].items()}
-        contents = archive.Archive(spec, one, store, owner, variables, own, runtime)
-        engine.put(one.container, plan.ROOT, iter(contents))
+        engine.put(one.container, plan.ROOT, iter(of(one)))
 
-    each(put, made.nodes)
+    if not made.others or made.earlier or len(made.nodes) * spec.snapshot["bytes"] > _TOGETHER:
+        each(fill_one, made.nodes)
+        return name
+    filler = helpers.filler(made)
+    with ThreadPoolExecutor(1) as meanwhile:
+        others = meanwhile.submit(each, engine.create, made.others)
+        engine.create(filler)
+        engine.put(
+            filler.container, plan.ROOT, archive.together(of(one, f"{one.node}/") for one in made.nodes)
+        )
+        others.result()
     return name
 
 
@@ -200,7 +214,7 @@ def remove(engine: Engine, run_id: str, nodes: int) -> None:
     """
     names = containers(run_id, nodes)
     if nodes > 1:
-        names.append(plan.compiler_name(run_id))
+        names += helpers.names(run_id)
     with ThreadPoolExecutor(
         1
     ) as meanwhile:  # a network takes longer than all its containers, which have ended

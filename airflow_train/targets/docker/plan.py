@@ -111,11 +111,6 @@ def container_name(run_id: str, node: int = 0) -> str:
     return f"airflow-train-{run_id}-node{node}"
 
 
-def compiler_name(run_id: str) -> str:
-    """Name of the container that compiles the runtime for the run's image, the first time that nodes use it."""
-    return f"airflow-train-{run_id}-compiler"
-
-
 def volume_name(run_id: str, node: int = 0) -> str:
     """Name of a node's volume."""
     return f"airflow-train-{run_id}" + (f"-node{node}" if node else "")
@@ -200,12 +195,6 @@ def _node(
     made["environment"].update(wanted.environment)
     labels = {LABEL: "", RUN_LABEL: spec.run_id, OWNER_LABEL: _owner(spec), STORE_LABEL: store}
     volume = volume_name(spec.run_id, node)
-    mount = {
-        "Type": "volume",
-        "Source": volume,
-        "Target": ROOT,
-        "VolumeOptions": {"NoCopy": True, "Labels": labels},
-    }
     host = {
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges"],
@@ -214,7 +203,7 @@ def _node(
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
         **_resources(job, number),
         **wanted.host,
-        "Mounts": [mount, *_binds(shared), *wanted.host.get("Mounts", [])],
+        "Mounts": [_mount(volume, labels), *_binds(shared), *wanted.host.get("Mounts", [])],
     }
     if host.get("Privileged"):
         del host["CapDrop"], host["SecurityOpt"]
@@ -262,6 +251,16 @@ def _node(
         node,
         network,
     )
+
+
+def mount(made: DockerPlan) -> dict[str, Any]:
+    """A node's volume, as its container has it."""
+    return _mount(made.volume, made.labels)
+
+
+def _mount(volume: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    options = {"NoCopy": True, "Labels": labels}
+    return {"Type": "volume", "Source": volume, "Target": ROOT, "VolumeOptions": options}
 
 
 def _binds(shared: Shared | None) -> list[dict[str, str]]:
