@@ -15,7 +15,7 @@ from tests.benchmarks.by_hand import ByHand
 from tests.benchmarks.nodes import MAJORS, run_of_ours, said_by_ranks
 from tests.runtime.crowd import IMAGES
 
-ROUNDS = 5
+ROUNDS = 15
 #: Of ours: what is told to the mpirun by hand, too.
 SAME = {
     4: ("--mca", "btl", "self,vader,tcp", "--mca", "btl_vader_single_copy_mechanism", "none"),

@@ -69,6 +69,14 @@ def with_ssh(major: int) -> str:
     return name
 
 
+#: Seconds after which an mpirun hangs: that of Open MPI 5 does so now and then, whatever its agent is, and not in runs.
+PATIENCE = 40.0
+
+
+class Hung(Exception):
+    """mpirun didn't end."""
+
+
 class ByHand:
     """Nodes of one run that somebody starts by hand."""
 
@@ -83,7 +91,10 @@ class ByHand:
         (folder / "agent.py").write_text(AGENT, encoding="utf-8")
 
     def run(self, command: Sequence[str], per_node: int = 1, options: Sequence[str] = ()) -> str:
-        """Network, containers, mpirun, and all of it away again; returns what the ranks have said."""
+        """Network, containers, mpirun, and all of it away again; returns what the ranks have said.
+
+        :raises Hung: it took too long.
+        """
         _docker("network", "create", self._name)
         first, *others = self.names
         serve = ["/usr/sbin/sshd", "-D"] if self._ssh else ["python3", "/bench/agent.py", "serve"]
@@ -98,8 +109,10 @@ class ByHand:
             mpirun = ["bash", "-c", f"{WAIT}exec {' '.join(mpirun)}", "wait", *others]
         done = self._start(first, [], mpirun)
         try:
-            said, errors = done.communicate(timeout=120)
-            ended = [one.wait(timeout=120) for one in starting]
+            said, errors = done.communicate(timeout=PATIENCE)
+            ended = [one.wait(timeout=PATIENCE) for one in starting]
+        except subprocess.TimeoutExpired as error:
+            raise Hung from error
         finally:
             self._remove()
         if done.returncode or any(ended):

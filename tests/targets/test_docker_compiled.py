@@ -48,7 +48,7 @@ def said(lab: Lab, run_id: str) -> list[list[str]]:
 def test_the_byte_code_is_the_images_own_and_kept(other_python: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said(other_python, other_python.start(OWN, **TWO)) == [["True"]] * 2
     monkeypatch.setattr(compiled, "_known", {})
-    monkeypatch.setattr(compiled, "_compiled", None)  # isn't called
+    monkeypatch.setattr(compiled, "_said", None)  # isn't called
 
     assert said(other_python, other_python.start(OWN, **TWO)) == [["True"]] * 2
 

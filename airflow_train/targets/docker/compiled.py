@@ -8,6 +8,7 @@ for all runs; the run store keeps it by the image's id, and nobody runs byte cod
 from __future__ import annotations
 
 import binascii
+import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -34,41 +35,65 @@ def runtime(engine: Engine, made: plan.DockerPlan, image: Mapping[str, Any], sto
     """
     own, identity = bundle.contents()[1], str(image["Id"])
     if identity not in _known:
-        name = f"{bundle.folder()}/images/{identity.rpartition(':')[2]}.pyz"
-        kept = store.files.read_or_none(name)
-        if kept is None:
-            found = _compiled(engine, made, own)
-            if found is None:
+        found = _kept(identity, store)
+        if found is None:
+            said = _said(engine, made, own)
+            if said is None:
                 return own
-            kept = b"" if found["magic"] == importlib.util.MAGIC_NUMBER else bundle.with_code(found["code"])
-            store.files.create(name, kept)
-        _known[identity] = kept
+            found = _zipapp(said)
+            _keep(identity, found, store)
+        _known[identity] = found
     return _known[identity] or own
 
 
-def _compiled(engine: Engine, made: plan.DockerPlan, own: bytes) -> dict[str, Any] | None:
-    """`magic` and `code` as the image's Python compiles it; None where it has none, or another submitter is at it."""
+def _kept(identity: str, store: RunStore) -> bytes | None:
+    """What the store has for an image; empty where that is the submitter's own."""
+    digest = store.files.read_or_none(_name(identity))
+    return store.files.read_or_none(_name(digest.decode())) if digest else digest
+
+
+def _keep(identity: str, found: bytes, store: RunStore) -> None:
+    """Keep it by its own digest, as most images have the same, and that by the image's."""
+    digest = hashlib.sha256(found).hexdigest() if found else ""
+    if found:
+        store.files.create(_name(digest), found)
+    store.files.create(_name(identity), digest.encode())
+
+
+def _name(digest: str) -> str:
+    return f"{bundle.folder()}/compiled/{digest.rpartition(':')[2]}"
+
+
+def _said(engine: Engine, made: plan.DockerPlan, own: bytes) -> bytes | None:
+    """What the compiler says; None where there can't be one, it isn't done in time, or another submitter is at it."""
     one = helpers.compiler(made)
-    said = b""
     try:
         if not engine.create(one):
             return None  # a killed submitter's goes when the run is swept
         try:
             engine.put(one.container, "/", archive.single(helpers.ZIPAPP.lstrip("/"), own))
             engine.start(one.container)
-            engine.wait(one.container, _PATIENCE)
-            said = engine.last_words(one.container)
+            with suppress(EngineUnreachable):  # that is what it says of one that takes too long, too
+                engine.wait(one.container, _PATIENCE)
+            found = engine.inspect(one.container)
+            done = found is not None and found["State"]["Status"] == "exited"
+            return engine.last_words(one.container) if done else None
         finally:
             engine.remove(one.container)
     except EngineUnreachable:
         raise
     except InfrastructureFailure:
         return None  # the node's own container is refused for the same reason, in a sentence
+
+
+def _zipapp(said: bytes) -> bytes:
+    """Of what a compiler has said; empty where that is nothing, or what the submitter has."""
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         found = json.loads(said)
         code = {name: _bytes(text) for name, text in found["code"].items()}
-        return {"magic": _bytes(found["magic"]), "code": code}
-    return None
+        if _bytes(found["magic"]) != importlib.util.MAGIC_NUMBER:
+            return bundle.with_code(code)
+    return b""
 
 
 def _bytes(text: str) -> bytes:

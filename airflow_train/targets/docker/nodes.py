@@ -215,9 +215,7 @@ def remove(engine: Engine, run_id: str, nodes: int) -> None:
     names = containers(run_id, nodes)
     if nodes > 1:
         names += helpers.names(run_id)
-    with ThreadPoolExecutor(
-        1
-    ) as meanwhile:  # a network takes longer than all its containers, which have ended
+    with ThreadPoolExecutor(1) as meanwhile:  # a network takes longer than its containers, which have ended
         gone = meanwhile.submit(_remove_networks, engine, run_id) if nodes > 1 else None
         each(engine.remove, names)
         each(engine.remove_volume, [plan.volume_name(run_id, node) for node in range(nodes)])
