@@ -8,6 +8,7 @@ script by other names; the rest has no meaning for it.
 from __future__ import annotations
 
 import os
+import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _ASIDE = "AIRFLOW_TRAIN_ASIDE_"
 _BATCH = ("SLURM_", "PBS_", "LSB_", "LSF_", "SGE_", "PE_HOSTFILE", "FLUX_", "PALS_")
 #: Parts of Open MPI that choose hosts, start daemons or tell a rank where it belongs.
 _LAUNCHING = ("orte", "prte", "ess", "plm", "ras", "rmaps", "odls", "pmix", "num_procs", "initial_wdir")
+#: The largest number of an interface that PRRTE 3 finds by name: it keeps them in 16 bits (seen with 5.0.7).
+_MOST = 0x7FFF
 _OUTER = (
     *(
         "OMPI_" + part
@@ -44,8 +47,16 @@ def for_mpirun(environment: Mapping[str, str]) -> Dict[str, str]:
 
 
 def daemons(interface: str) -> Dict[str, str]:
-    """What makes mpirun and its daemons meet on that network interface of this node."""
-    return dict.fromkeys(("OMPI_MCA_oob_tcp_if_include", "PRTE_MCA_prte_if_include"), interface)
+    """What makes mpirun and its daemons meet on that network interface of this node.
+
+    The daemons of Open MPI 5 take names only (`hosts.interface`), and find none whose number is too large for them, as
+    on a machine that has started ten thousands of containers. There the others are excluded, as far as they find those.
+    """
+    found = {"OMPI_MCA_oob_tcp_if_include": interface}
+    if socket.if_nametoindex(interface) <= _MOST:
+        return {**found, "PRTE_MCA_prte_if_include": interface}
+    others = [name for _, name in socket.if_nameindex() if name != interface]
+    return {**found, "PRTE_MCA_prte_if_exclude": ",".join(others)}
 
 
 def ranks(interface: str) -> Dict[str, str]:

@@ -72,7 +72,9 @@ def with_code(code: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def _sources() -> dict[str, bytes]:
+    """Everything as it is now: an upgrade of the package under a process that lives on doesn't mix two versions."""
     return {path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in sorted(_SOURCE.rglob("*.py"))}
 
 

@@ -139,8 +139,9 @@ def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
 def test_a_command_that_can_not_be_started_is_no_lost_node(pair: Pair) -> None:
     pair.allow()
     pid = pair.second.pid or 0
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), limits[1]))
+    limits, taken = resource.prlimit(pid, resource.RLIMIT_NOFILE), set(os.listdir(f"/proc/{pid}/fd"))
+    first_free = next(one for one in range(len(taken) + 1) if str(one) not in taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, limits[1]))
     asked = pair.ask("true")
     _, errors = asked.communicate(timeout=20)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,8 +65,49 @@ def test_a_submitter_killed_while_it_compiles_is_replaced(other_python: Lab, cal
     assert said(other_python, spec.run_id) == [["False"]] * 2
 
 
+def test_a_slow_compiler_fills_nothing_that_another_submitter_has_started(
+    other_python: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = other_python.spec("mark('ran')", **TWO)
+    other_python.store.create(spec)
+    monkeypatch.setattr("airflow_train.targets.docker.target._POLITE", 0.0)
+    wait, put = Engine.wait, Engine.put
+    compiles, started = threading.Event(), threading.Event()
+    filled: list[bool] = []
+
+    def slow(self: Engine, name: str, timeout: float) -> None:
+        wait(self, name, timeout)
+        if name == helpers.names(spec.run_id)[0]:
+            compiles.set()
+            started.wait(30)
+
+    def recorded(self: Engine, name: str, folder: str, archive: Any) -> None:
+        if folder == plan.ROOT:
+            filled.append(started.is_set())
+        put(self, name, folder, archive)
+
+    monkeypatch.setattr(Engine, "wait", slow)
+    monkeypatch.setattr(Engine, "put", recorded)
+    first = threading.Thread(target=targets.get(spec.target).submit, args=(spec, other_python.store))
+    first.start()
+    assert compiles.wait(30)
+    targets.get(spec.target).submit(spec, other_python.store)
+    started.set()
+    first.join(30)
+
+    assert filled == [False]
+    assert said(other_python, spec.run_id) == [[], []]
+
+
 @pytest.mark.parametrize(
-    "words", [b"", b"[]", b'{"magic": 1, "code": {}}', b'{"magic": "b2s=", "code": {"a": "no base64!"}}']
+    "words",
+    [
+        b"",
+        b"[]",
+        b'{"magic": 1, "code": {}}',
+        b'{"magic": "b2s=", "code": {"a": "no base64!"}}',
+        b"[" * 200_000,
+    ],
 )
 def test_an_image_that_compiles_nothing_gets_what_there_is(
     other_python: Lab, monkeypatch: pytest.MonkeyPatch, words: bytes
@@ -75,6 +117,7 @@ def test_an_image_that_compiles_nothing_gets_what_there_is(
     made = targets.get(spec.target).plan(spec, other_python.store)
     monkeypatch.setattr(Engine, "last_words", lambda *_: words)
 
-    found = compiled.runtime(engine, made, engine.find_image(IMAGES[5]) or {}, other_python.store)
+    image = str((engine.find_image(IMAGES[5]) or {})["Id"])
+    found = compiled.runtime(engine, engine.identity(), made, image, other_python.store)
     assert found == bundle.contents()[1]
     assert other_python.nothing_left(spec.run_id)

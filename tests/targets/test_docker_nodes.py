@@ -18,7 +18,7 @@ from airflow_train.lifecycle import cancel
 from airflow_train.lifecycle.warned import warnings
 from airflow_train.runtime import protocol
 from airflow_train.store import layout
-from airflow_train.targets.docker import leftovers, nodes, plan
+from airflow_train.targets.docker import helpers, leftovers, nodes, plan
 from airflow_train.targets.docker.engine import Engine
 from tests.runtime.crowd import IMAGES
 from tests.targets import losses, strikes
@@ -294,6 +294,35 @@ def test_a_run_cancelled_before_its_nodes_have_met_ends_soon(
     assert "ran" not in lab.marks(spec.run_id)
 
 
+def test_a_run_that_is_cancelled_while_it_is_filled_leaves_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cancels removes everything; what a busy engine makes after that goes with the submitter."""
+    spec = lab.spec("mark('ran')", **{**PLAIN, "node_count": 3})
+    lab.store.create(spec)
+    lab.store.add_event(spec.run_id, "start", "handing over", "submitter")
+    put, create, swept = Engine.put, Engine.create, threading.Event()
+
+    def slow_create(self: Engine, made: plan.DockerPlan) -> bool:
+        if made.container == plan.container_name(spec.run_id, 2):
+            swept.wait(20)
+        return create(self, made)
+
+    def late_put(self: Engine, name: str, folder: str, archive: Any) -> None:
+        if name in helpers.names(spec.run_id)[1:]:
+            lab.store.ask_cancel(spec.run_id, "ann", "")
+            assert lab.look(spec.run_id).status == "Canceled"
+            swept.set()
+        put(self, name, folder, archive)
+
+    monkeypatch.setattr(Engine, "create", slow_create)
+    monkeypatch.setattr(Engine, "put", late_put)
+    targets.get(spec.target).submit(spec, lab.store)
+
+    assert swept.is_set()
+    assert ended(lab, spec.run_id)["status"] == "Canceled"
+
+
 @pytest.mark.parametrize("call", ["create_network", "create", "put", "start"])
 def test_who_submits_dies_after_any_call_and_the_run_goes_on(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, call: str
@@ -390,6 +419,24 @@ def test_keys_are_nowhere_but_in_the_volumes(lab: Lab) -> None:
     assert stored.stdout == b""
     cancel.cancel(lab.store, run_id, by="ann")
     ended(lab, run_id)
+
+
+def test_a_network_that_two_submitters_have_made_is_one_when_nodes_start(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = nodes.start
+
+    def doubled(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
+        made = targets.get(spec.target).plan(spec, lab.store)
+        engine.client().create_network(made.network, driver="bridge", labels=dict(made.labels))
+        assert len([one for one in docker_objects(spec.run_id) if one.startswith("network ")]) == 2
+        real(engine, spec, claim)
+
+    monkeypatch.setattr(nodes, "start", doubled)
+    run_id = lab.start("mark('ran')", **PLAIN)
+
+    assert ended(lab, run_id)["status"] == "Completed", lab.store.record(run_id).verdict
+    assert lab.marks(run_id).count("ran") == 4
 
 
 def test_a_network_that_nobody_swept_is_found_and_removed(lab: Lab) -> None:

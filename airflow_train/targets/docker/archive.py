@@ -77,7 +77,10 @@ class Archive:
         """Names are below the volume's root; a step after every piece."""
         self._pending = pending
         _, archive, modules = bundle.contents()
-        self._folder(tar, ".")
+        if (
+            not self._folder_of_volume
+        ):  # engines leave the owner of a volume as it is, if that is the archive's own root
+            self._folder(tar, ".")
         self._file(tar, _below(plan.RUNTIME), self._runtime or archive)
         for name, content in modules.items():
             self._file(tar, f"{_below(plan.SCRIPT)}/{name}", content)

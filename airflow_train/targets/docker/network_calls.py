@@ -36,16 +36,27 @@ class NetworkCalls(Connection):
                 "`docker network prune`, or name a network that is there by the option network of the compute target",
                 "infrastructure",
             ) from error
-        found = [one for one in self._networks({"name": name}) if one["Name"] == name]
+        found = self._named(name)
         if any((one["Labels"] or {}).get(plan.RUN_LABEL) != labels[plan.RUN_LABEL] for one in found):
             raise Refusal(
                 f"the name {name} is taken on the Docker engine at {self.where} by a network that isn't this run's; "
                 f"remove it: docker network rm {name}"
             )
-        # engines look for the name before they take it, not at once: of two that were made the older one stays
-        first = min(found, key=lambda one: (one["Created"], one["Id"]), default=None)
-        if made and first is not None and first["Id"] != made:
+        if made and found and found[0]["Id"] != made:
             self.remove_network(made)
+
+    def remove_doubles(self, name: str) -> None:
+        """Leave only one network of a name, as whoever makes one sees to, too, a little later.
+
+        Engines look for the name before they take it, not at once: of two that were made the older one stays.
+        """
+        for one in self._named(name)[1:]:
+            self.remove_network(str(one["Id"]))
+
+    def _named(self, name: str) -> list[dict[str, Any]]:
+        """All networks of a name, the oldest first."""
+        found = [one for one in self._networks({"name": name}) if one["Name"] == name]
+        return sorted(found, key=lambda one: (one["Created"], one["Id"]))
 
     def remove_network(self, name: str) -> None:
         """Remove a network by name or number; one that is gone is fine.

@@ -88,8 +88,9 @@ def fill(
     :param runtime: the zipapp, where it isn't the submitter's own.
     """
     name, keys = "", [dict[str, bytes]() for _ in made.nodes]
-    if made.others:
-        name = (protocol.FIRST_KEYS if created else "") + secrets.token_hex(8)
+    if made.others:  # a volume outlives a container that somebody removes: it may have another's keys
+        first = created and engine.stat(made.container, plan.KEYS) is None
+        name = (protocol.FIRST_KEYS if first else "") + secrets.token_hex(8)
         keys = certificates.make(spec.run_id, len(made.nodes))
 
     def of(one: plan.DockerPlan, folder: str = "") -> archive.Archive:
@@ -101,18 +102,28 @@ def fill(
             engine.create(one)
         engine.put(one.container, plan.ROOT, iter(of(one)))
 
-    if not made.others or made.earlier or len(made.nodes) * spec.snapshot["bytes"] > _TOGETHER:
+    small = len(made.nodes) * spec.snapshot["bytes"] <= _TOGETHER and not made.earlier
+    filler = helpers.filler(made) if made.others and small else None
+    if filler is None or not _allowed(engine, filler):
         each(fill_one, made.nodes)
         return name
-    filler = helpers.filler(made)
     with ThreadPoolExecutor(1) as meanwhile:
         others = meanwhile.submit(each, engine.create, made.others)
-        engine.create(filler)
-        engine.put(
-            filler.container, plan.ROOT, archive.together(of(one, f"{one.node}/") for one in made.nodes)
-        )
+        all_of_them = archive.together(of(one, f"{one.node}/") for one in made.nodes)
+        engine.put(filler.container, plan.ROOT, all_of_them)
         others.result()
     return name
+
+
+def _allowed(engine: Engine, filler: plan.DockerPlan) -> bool:
+    """Create the filler; False when the engine refuses it, as one may that allows certain containers only."""
+    try:
+        engine.create(filler)
+        return True
+    except (EngineUnreachable, Gone):
+        raise
+    except InfrastructureFailure:
+        return False
 
 
 def start(engine: Engine, spec: RunSpec, claim: Mapping[str, Any]) -> None:
@@ -126,7 +137,13 @@ def start(engine: Engine, spec: RunSpec, claim: Mapping[str, Any]) -> None:
         keys = str(claim.get("keys", protocol.FIRST_KEYS))
         if name == first and not keys.startswith(protocol.FIRST_KEYS):
             engine.put(name, plan.KEYS, archive.single(protocol.CHOSEN_FILE, keys.encode()))
-        engine.start(name)
+        try:
+            engine.start(name)
+        except InfrastructureFailure as error:
+            if "ambiguous" not in str(error):
+                raise
+            engine.remove_doubles(plan.network_name(spec.run_id))
+            engine.start(name)
 
     each(begin, [first, *others])
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from airflow_train.environments.recipe import Needed
@@ -104,15 +105,15 @@ class DockerTarget:
         try:
             self._submit(spec, store, secrets or {})
         except (NotAllowed, NoSuchFolder, TooOld) as error:
-            self._refuse(spec.run_id, store, str(error), "could_not_start")
+            self._refuse(spec, store, str(error), "could_not_start")
         except EngineUnreachable:
             raise
         except build.NotWanted:
             return
         except Refusal as refusal:
-            self._refuse(spec.run_id, store, str(refusal), refusal.reason)
+            self._refuse(spec, store, str(refusal), refusal.reason)
         except InfrastructureFailure as error:
-            self._refuse(spec.run_id, store, str(error), "infrastructure")
+            self._refuse(spec, store, str(error), "infrastructure")
 
     def _submit(self, spec: RunSpec, store: RunStore, secrets: Mapping[str, str]) -> None:
         made, run_id = self.plan(spec, store), spec.run_id
@@ -136,44 +137,61 @@ class DockerTarget:
                 return fetch(made.image, made.platform)
             return build.ready(recipe, spec, store, self._engine, fetch)
 
-        found = have_image()
+        claim = self._fill(spec, made, store, variables, have_image)
+        if claim is not None and store.take_claim(run_id, claim):
+            self._start(spec, claim, store)
+        else:
+            self._leave(spec, store)
+
+    def _fill(
+        self,
+        spec: RunSpec,
+        made: DockerPlan,
+        store: RunStore,
+        variables: Mapping[str, str],
+        have_image: Callable[[], Mapping[str, Any]],
+    ) -> dict[str, Any] | None:
+        """Create and fill everything; returns what this submitter claims the run by, None when another one has."""
+        run_id, found = spec.run_id, have_image()
         with ThreadPoolExecutor(3) as meanwhile:  # an engine takes its time for each of these
-            network = meanwhile.submit(nodes.network, self._engine, made)
             identity = meanwhile.submit(self._engine.identity)
-            runtime = meanwhile.submit(self._runtime, made, found, store)
+            asked = meanwhile.submit(self._runtime, made, found, store, identity)
             try:
                 created = self._engine.create(made)
             except Gone:  # somebody has removed the image meanwhile
                 found = have_image()
                 created = self._engine.create(made)
             if not created and self._claimed_soon(run_id, store):
-                return
+                return None
+            network = meanwhile.submit(nodes.network, self._engine, made)
             python = image.python(self._engine, made, found)
             if python != made.python:
                 made = self.plan(spec, store, python)
                 nodes.each(lambda one: image.make_again(self._engine, one), made.nodes)
+                created = False  # another submitter may have done so, too
             owner = image.owner(self._engine, made, found)
-            if not created and store.files.exists(layout.claim(run_id)):
-                return  # it was slow
+            runtime = asked.result()
+            if store.files.exists(layout.claim(run_id)):
+                return None  # this one was slow
             keys = nodes.fill(
-                self._engine, spec, made, store, owner, variables, created=created, runtime=runtime.result()
+                self._engine, spec, made, store, owner, variables, created=created, runtime=runtime
             )
             network.result()
-        claim = {
-            "container": made.container,
-            **({"keys": keys} if keys else {}),
-            "engine": identity.result(),
-            "host": self._engine.where,
-            "at": protocol.timestamp(),
-        }
-        if store.take_claim(run_id, claim):
-            self._start(spec, claim, store)
-        elif self._over(run_id, store):
-            collect.sweep(spec, self._engine, store)
+            return {
+                "container": made.container,
+                **({"keys": keys} if keys else {}),
+                "engine": identity.result(),
+                "host": self._engine.where,
+                "at": protocol.timestamp(),
+            }
 
-    def _runtime(self, made: DockerPlan, image: Mapping[str, Any], store: RunStore) -> bytes:
+    def _runtime(
+        self, made: DockerPlan, image: Mapping[str, Any], store: RunStore, identity: Future[str]
+    ) -> bytes:
         """The zipapp for the image; a container on its own compiles it faster than another one is made for that."""
-        return compiled.runtime(self._engine, made, image, store) if made.others else b""
+        if not made.others:
+            return b""
+        return compiled.runtime(self._engine, identity.result(), made, str(image["Id"]), store)
 
     @staticmethod
     def _over(run_id: str, store: RunStore) -> bool:
@@ -200,10 +218,20 @@ class DockerTarget:
         except InfrastructureFailure as error:
             collect.report_failure(spec.run_id, store, str(error), why_not_started(error))
 
-    def _refuse(self, run_id: str, store: RunStore, error: str, reason: str) -> None:
+    def _refuse(self, spec: RunSpec, store: RunStore, error: str, reason: str) -> None:
         """End a run that nobody has claimed."""
-        if store.take_claim(run_id, {**protocol.identity(), "at": protocol.timestamp()}):
-            collect.report_failure(run_id, store, error, reason)
+        if store.take_claim(spec.run_id, {**protocol.identity(), "at": protocol.timestamp()}):
+            collect.report_failure(spec.run_id, store, error, reason)
+        else:
+            self._leave(spec, store)
+
+    def _leave(self, spec: RunSpec, store: RunStore) -> None:
+        """Leave a run to whoever has claimed it; what was made after that one has swept it is removed."""
+        if self._over(spec.run_id, store):
+            with suppress(
+                InfrastructureFailure
+            ):  # it is the other one's run; `airflow-train cleanup` finds the rest
+                collect.sweep(spec, self._engine, store)
 
     # ------------------------------------------------------------------ while it runs
 
