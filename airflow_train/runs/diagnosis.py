@@ -21,6 +21,9 @@ _LOST = (protocol.SUPERVISOR_LOST, protocol.BY_LAUNCHER)
 #: What Horovod raises in all ranks as soon as one of them begins to leave.
 _LEFT_BY_ANOTHER = "HorovodInternalError"
 
+#: Signals that end nobody because another rank has ended; SIGABRT is what gloo and NCCL do then.
+_CRASHES = (signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL)
+
 _BY_PROGRAM_FAULT = (
     "SIGSEGV",
     "SIGABRT",
@@ -58,7 +61,12 @@ def root_cause(exits: Iterable[Json], stop: Json | None) -> Json | None:
     if stop is not None and stop["reason"] == protocol.STOP_RANK_FAILED:
         own = [one for one in failed if one["rank"] == stop.get("rank")] or own
     first = min(own, key=_ended, default=None)
-    if first is None or not _left_by_another(first):
+    if first is None:
+        return None
+    # whoever looks after a rank may be slower to see its end than the ranks that had talked to it
+    if _lost_peer(first) and (crashed := [one for one in failed if one["signal"] in _CRASHES]):
+        return min(crashed, key=_ended)
+    if not _left_by_another(first):
         return first
     raised = [one for one in failed if one["exception"] and not _left_by_another(one)]
     return min(raised, key=_ended, default=first)
@@ -69,17 +77,19 @@ def left_early(cause: Json, exits: Iterable[Json], *, mpi: bool) -> str:
 
     :param mpi: Open MPI may have ended ranks by a code of its own.
     """
-    if cause["exception"]:
-        said = "{type} {message}".format_map(cause["exception"])
-        lost_peer = bool(re.search(protocol.LOST_PEER, said, re.IGNORECASE))
-    else:
-        lost_peer = mpi and cause["code"] == protocol.MPI_ERR_UNKNOWN
+    lost_peer = _lost_peer(cause) if cause["exception"] else mpi and cause["code"] == protocol.MPI_ERR_UNKNOWN
     before = [one for one in exits if _left_by_another(cause) or _ended(one) <= _ended(cause)]
     ranks = sorted(one["rank"] for one in before if one["code"] == 0 and ended_well(one))
     if not lost_peer or not ranks:
         return ""
     who = f"Rank {ranks[0]}" if len(ranks) == 1 else f"Ranks {', '.join(map(str, ranks))}"
     return f"{who} had come to the end of the script while others still waited for it."
+
+
+def _lost_peer(cause: Json) -> bool:
+    """Does its exception say that it had lost another rank?"""
+    said = "{type} {message}".format_map(cause["exception"]) if cause["exception"] else ""
+    return bool(re.search(protocol.LOST_PEER, said, re.IGNORECASE))
 
 
 def _left_by_another(cause: Json) -> bool:

@@ -56,6 +56,18 @@ def test_who_raised_something_of_its_own_is_the_cause_not_those_that_horovod_tol
     assert diagnosis.root_cause([told, other], stop) == told
 
 
+def test_a_crash_that_was_seen_late_is_the_cause_of_a_lost_connection(make_exit: Make) -> None:
+    told = make_exit(0, code=1, exception=GLOO, ended="2026-11-21T05:00:01.000Z")
+    aborted = make_exit(1, signal=6, ended="2026-11-21T05:00:01.001Z")
+    crashed = make_exit(2, signal=11, stopped_by="supervisor", ended="2026-11-21T05:00:01.002Z")
+    other = {**told, "exception": OWN}
+    stop = {"reason": "rank_failed", "rank": 0}
+
+    assert diagnosis.root_cause([told, aborted, crashed], stop) == crashed
+    assert diagnosis.root_cause([told, aborted], stop) == told
+    assert diagnosis.root_cause([other, crashed], stop) == other
+
+
 @pytest.mark.parametrize("exception", [HOROVOD, GLOO], ids=["Horovod", "gloo"])
 def test_ranks_that_ended_while_others_waited_for_them_are_named(
     make_exit: Make, exception: dict[str, str]
