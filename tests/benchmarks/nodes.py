@@ -26,7 +26,7 @@ from tests.benchmarks.by_hand import ByHand, Hung, with_ssh
 from tests.runtime.crowd import IMAGES
 
 #: How many nodes, how often.
-REPEATS = {4: 9, 16: 5}
+REPEATS = {4: 9, 16: 3}
 #: Debian stable's is older by one major version; both start daemons in their own way.
 MAJORS = (4, 5)
 _FIRST = "import time\nfrom mpi4py import MPI\nMPI.COMM_WORLD.Barrier()\nprint(time.time())\n"
