@@ -470,16 +470,16 @@ def test_the_reports_of_nodes_are_not_the_runs_until_all_has_come(lab: Lab) -> N
 def test_a_node_that_ends_before_it_came_ends_the_run_long_before_the_limit(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = nodes.start
-
     def without_one(engine: Engine, spec: Any, claim: Mapping[str, Any]) -> None:
-        real(engine, spec, claim)
-        docker("kill", plan.container_name(spec.run_id, 1), check=False)
+        del claim
+        first, other = nodes.containers(spec.run_id, 2)
+        engine.start(other)
+        docker("kill", other)
+        engine.start(first)
 
     code = "mark('ran')"
     monkeypatch.setattr(nodes, "start", without_one)
     monkeypatch.setattr(nodes, "_TO_TELL", 1.0)
-    monkeypatch.setattr(plan, "host_name", lambda run_id: "nobody")
     run_id = lab.start(code, **PLAIN)
     verdict = ended(lab, run_id)
 
