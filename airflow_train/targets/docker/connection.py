@@ -44,6 +44,7 @@ class Connection:
             name: options[name] for name in place.CONNECTION if options.get(name) not in (None, "")
         }
         self._found: place.Place | None = None
+        self._processors = 0
 
     @property
     def key(self) -> str:
@@ -116,7 +117,15 @@ class Connection:
         client = self.client()
         with sentences("asking who it is", self.where):
             found = client.info()
+        self._processors = int(found.get("NCPU") or 1)
         return f"{found.get('ID')} {found.get('Name')}"
+
+    @property
+    def processors(self) -> int:
+        """How many the engine's machine has, as it said first."""
+        if not self._processors:
+            self.identity()
+        return self._processors
 
     @property
     def architecture(self) -> str:
