@@ -91,7 +91,9 @@ class Link:
 
     def _attempt(self, context: ssl.SSLContext) -> Wire:
         host, port = self._meeting["host"], self._meeting["port"]
-        address = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+        # as bytes, or Python would load its tables of other scripts' names
+        name = host.encode("ascii")
+        address = socket.getaddrinfo(name, port, socket.AF_INET, socket.SOCK_STREAM)[0][4]
         plain = socket.socket(socket.AF_INET)
         try:
             plain.settimeout(ATTEMPT)

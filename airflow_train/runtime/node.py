@@ -171,7 +171,8 @@ class Node:
         self.progress.begin()
 
     def _watch(self) -> None:
-        import shutil  # noqa: F401 - `_remove` needs it when somebody waits, and nobody does while the ranks run
+        if not self.launch.get("inside"):
+            import shutil  # noqa: F401 - `_remove` needs it when somebody waits, and nobody does while the ranks run
 
         next_look = 0.0
         while not self.ranks.over():
@@ -310,10 +311,10 @@ class Node:
         records.create(self.path(protocol.REPORT_FILE), {**report, **result, "memory": used})
 
     def _remove(self, *names: str) -> None:
-        import shutil  # not before the ranks run (`_watch`): they wait for this process's imports
+        for path in filter(os.path.isdir, map(self.path, names)):  # none in a container
+            import shutil  # not before the ranks run (`_watch`): they wait for this process's imports
 
-        for name in names:
-            shutil.rmtree(self.path(name), ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _well(exit_record: dict[str, Any]) -> bool:

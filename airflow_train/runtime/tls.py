@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import ssl
 
 from airflow_train.runtime import protocol
@@ -33,12 +32,11 @@ def contexts(folder: str, server: bool) -> list[ssl.SSLContext]:
         except OSError:  # another submitter's may be half there
             if place == places[-1] and not made:
                 raise
-    for place in places:
-        for name in protocol.CERTIFICATE_FILES:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(place, name))
-    for name in os.listdir(folder):
-        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)  # but for plain files
+    for place in (*(one.path for one in os.scandir(folder) if one.is_dir(follow_symlinks=False)), folder):
+        for name in os.listdir(place):
+            with contextlib.suppress(OSError):
+                path = os.path.join(place, name)
+                (os.rmdir if os.path.isdir(path) else os.unlink)(path)
     return made
 
 
