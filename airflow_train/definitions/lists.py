@@ -51,7 +51,7 @@ class TextList(Kind):
 _OURS = frozenset({
     protocol.RUN_ID, protocol.EXPERIMENT, protocol.METRICS, protocol.FILES, protocol.TAGS, protocol.RANK,
     protocol.CANCEL, protocol.SECRETS, protocol.PREVIOUS_OUTPUTS, protocol.STACKS, protocol.WATCHED,
-    protocol.PROPERTIES, protocol.MODELS, protocol.MPI,
+    protocol.PROPERTIES, protocol.MODELS,
 })  # fmt: skip
 
 

@@ -1,10 +1,8 @@
-"""Entry point of the zipapp: `runtime.pyz node|container|collect LAUNCH.json`, `runtime.pyz rank RUN_FOLDER`,
-`runtime.pyz compile ZIPAPP`.
+"""Entry point of the zipapp: `runtime.pyz node|container|collect LAUNCH.json`, `runtime.pyz compile ZIPAPP`.
 
 `node` returns at once: the supervisor goes on as a daemon in a session of its own, so that nothing that happens to
 whoever started it reaches it. `container` is the same supervisor as the first process of a container: it stays, and
-when it is started again it finishes what the first start left. `rank` is what mpirun starts. `compile` prints byte
-code of a zipapp.
+when it is started again it finishes what the first start left. `compile` prints byte code of a zipapp.
 """
 
 from __future__ import annotations
@@ -16,10 +14,9 @@ import sys
 
 def main() -> int:
     """Run one command; the exit code is 2 for a command line or launch file that isn't understood."""
-    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "container", "collect", "rank", "compile"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("node", "container", "collect", "compile"):
         print(
-            "usage: runtime.pyz node|container|collect LAUNCH.json, runtime.pyz rank RUN_FOLDER, "
-            "runtime.pyz compile ZIPAPP",
+            "usage: runtime.pyz node|container|collect LAUNCH.json, runtime.pyz compile ZIPAPP",
             file=sys.stderr,
         )
         return 2
@@ -28,10 +25,6 @@ def main() -> int:
             os._exit(0)
         os.setsid()
         signal.pthread_sigmask(signal.SIG_SETMASK, [])  # whoever submits may have blocked what we live on
-    if sys.argv[1] == "rank":
-        from airflow_train.runtime import mpi_rank
-
-        return mpi_rank.main(sys.argv[2])
     if sys.argv[1] == "compile":
         from airflow_train.runtime import compiling
 

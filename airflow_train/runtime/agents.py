@@ -1,16 +1,32 @@
-"""Node 0's end of mpirun's agents (`agent.py`), which come through a socket in the session folder."""
+"""Node 0's end of mpirun's agents, each of which stands for a command on another node.
+
+mpirun calls an agent where it would call ssh: `agent.sh HOST COMMAND…`. A shell does, which starts in 1 ms; it leaves
+what it wants in a file of the session folder, says so in the named pipe `agents`, and waits at one of its own for the
+exit code. That is the command's; 255, as ssh's, when the connection to the node breaks, or nothing could be started.
+What the command says goes where this process's own output goes: the node's log, as mpirun's.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
-
-from airflow_train.runtime.wire import Wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+#: In the session folder, for mpirun. Opened for both ways, a named pipe doesn't wait for its other end.
+AGENT_FILE = "agent.sh"
+AGENT = r"""
+here=${0%/*} place=${0%/*}/agent-$$ host=$1
+shift
+mkfifo "$place" && printf '%s %s' "$host" "$*" >"$place.wanted" || exit 255
+exec 3<>"$place" 4<>"$here/agents" || exit
+echo $$ >&4
+read -r status <&3 && exit "$status"
+exit 255
+"""
+_BROKEN = 255
 
 
 class Agents:
@@ -18,63 +34,53 @@ class Agents:
 
     def __init__(self, to_node: Any) -> None:
         self._to_node = to_node
-        self._listener: socket.socket | None = None
+        self._folder = ""
+        self._pipe: int | None = None
         self._hosts: dict[str, int] = {}
         self._last = 0
-        self._new: dict[int, Wire] = {}
-        #: number of a started command → (node, the agent that waits for it)
-        self._waiting: dict[int, tuple[int, Wire]] = {}
+        self._words = b""
+        #: number of a started command → (node, the pipe at which its agent waits)
+        self._waiting: dict[int, tuple[int, int]] = {}
 
-    def listen(self, path: str, hosts: dict[str, int]) -> None:
-        """From now on agents may come."""
-        self._hosts = hosts
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(path)
-        os.chmod(path, 0o600)
-        self._listener.listen(len(hosts))
-        self._listener.settimeout(0)
+    def listen(self, folder: str, hosts: dict[str, int]) -> None:
+        """From now on agents may come.
 
-    def wires(self) -> list[Wire]:
-        return [*self._new.values(), *(wire for _, wire in self._waiting.values())]
+        :param folder: the session folder, in which the pipe `agents` is.
+        """
+        self._folder, self._hosts = folder, hosts
+        self._pipe = os.open(os.path.join(folder, "agents"), os.O_RDWR | os.O_NONBLOCK)
 
     def sources(self) -> list[int]:
-        return [] if self._listener is None else [self._listener.fileno()]
+        """What to look at: the pipe, and whether an agent has gone, so that nobody reads any more."""
+        return [] if self._pipe is None else [self._pipe, *(pipe for _, pipe in self._waiting.values())]
 
     def attend(self, found: set[int]) -> None:
         """Take what agents ask for, and notice those that have gone."""
-        for descriptor in found.intersection(self._new):
-            wire = self._new.pop(descriptor)
-            try:
-                asked = wire.receive()
-                if asked:
-                    self._start(wire, str(asked[0].get("host")), str(asked[0].get("command")))
-                else:
-                    self._new[descriptor] = wire
-            except OSError:
-                wire.close()
-        for number, (node, wire) in list(self._waiting.items()):
-            if wire.descriptor in found:
-                try:
-                    wire.flush()
-                    wire.receive()  # nothing is expected but its end
-                except OSError:
-                    del self._waiting[number]
-                    wire.close()
-                    self._to_node(node, {"end": number})
-        if self._listener is not None and self._listener.fileno() in found:
-            with contextlib.suppress(OSError):
-                while True:
-                    wire = Wire(self._listener.accept()[0])
-                    self._new[wire.descriptor] = wire
+        for number, (node, pipe) in list(self._waiting.items()):
+            if pipe in found:
+                del self._waiting[number]
+                os.close(pipe)
+                self._to_node(node, {"end": number})
+        if self._pipe in found and self._pipe is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._words += os.read(self._pipe, 1 << 16)
+            *agents, self._words = self._words.split(b"\n")
+            for agent in agents:
+                with contextlib.suppress(OSError, ValueError):  # it has gone already
+                    self._come(os.path.join(self._folder, "agent-%d" % int(agent)))
 
-    def _start(self, wire: Wire, host: str, command: str) -> None:
-        node = self._hosts.get(host)
+    def _come(self, place: str) -> None:
+        with open("%s.wanted" % place, encoding="utf-8", errors="surrogateescape") as file:
+            host, _, command = file.read().partition(" ")
+        pipe, node = os.open(place, os.O_WRONLY | os.O_NONBLOCK), self._hosts.get(host)
         if node is None:
-            self._answer(wire, {"output": "no node of this run has the address %s\n" % host, "stream": 2})
-            wire.close()
+            os.write(
+                2, ("no node of this run has the address %s\n" % host).encode("utf-8", "surrogateescape")
+            )
+            self._answer(pipe, _BROKEN)
             return
         self._last += 1
-        self._waiting[self._last] = (node, wire)
+        self._waiting[self._last] = (node, pipe)
         if not self._to_node(node, {"start": self._last, "command": command}):
             self.lose(node)
 
@@ -83,22 +89,20 @@ class Agents:
         number = message.get("output", message.get("ended"))
         if number not in self._waiting:
             return
-        _, wire = self._waiting[number]
         if "ended" in message:
-            del self._waiting[number]
-            self._answer(wire, {"status": int(message["status"])})
-            wire.close()
+            self._answer(self._waiting.pop(number)[1], int(message["status"]))
         else:
-            self._answer(wire, {"output": str(message["text"]), "stream": int(message["stream"])})
+            os.write(2 if message["stream"] == 2 else 1, message["text"].encode("utf-8", "surrogateescape"))
 
     def lose(self, node: int) -> None:
         """A node is gone; what was started there is lost, and its agents say so by their exit code."""
-        for number, (there, wire) in list(self._waiting.items()):
+        for number, (there, pipe) in list(self._waiting.items()):
             if there == node:
                 del self._waiting[number]
-                wire.close()
+                self._answer(pipe, _BROKEN)
 
     @staticmethod
-    def _answer(wire: Wire, message: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # that it has gone is seen when it is looked at
-            wire.send(message)
+    def _answer(pipe: int, status: int) -> None:
+        with contextlib.suppress(OSError):  # it has gone
+            os.write(pipe, b"%d\n" % status)
+        os.close(pipe)

@@ -24,10 +24,11 @@ class ForkedRanks(NodeRanks):
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         """Start every rank, in the groups that hold the memory limit if there are any."""
         super().start(ports, place)
+        self._ports = ports
         for one in self.launch["ranks"]:
-            self._start(one, ports)
+            self._start(one)
 
-    def _start(self, one: dict[str, Any], ports: list[int]) -> None:
+    def _start(self, one: dict[str, Any]) -> None:
         read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -36,7 +37,7 @@ class ForkedRanks(NodeRanks):
                 os.close(write_end)
                 for _, other in self.wrappers.values():
                     os.close(other)
-                code = rank.run(self.launch, one, read_end, ports, self.place)
+                code = self._run(one, read_end)
             except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on
                 import traceback
 
@@ -45,6 +46,13 @@ class ForkedRanks(NodeRanks):
                 os._exit(code)
         os.close(read_end)
         self.wrappers[pid] = (one, write_end)
+
+    def _run(self, one: dict[str, Any], control: int) -> int:
+        """In the forked wrapper: run the rank; returns the wrapper's exit code.
+
+        :param control: the pipe through which it is told things.
+        """
+        return rank.run(self.launch, one, control, self._ports, self.place)
 
     def left(self) -> list[dict[str, Any]]:
         """Ranks that haven't ended."""
@@ -56,9 +64,13 @@ class ForkedRanks(NodeRanks):
 
     def tell(self, command: bytes) -> None:
         """Say a command (`rank.py`) to every wrapper."""
-        for _, control in self.wrappers.values():
-            with contextlib.suppress(BrokenPipeError):
-                os.write(control, command)
+        self._tell(command, {one["rank"] for one, _ in self.wrappers.values()})
+
+    def _tell(self, command: bytes, ranks: set[int]) -> None:
+        for one, control in self.wrappers.values():
+            if one["rank"] in ranks:
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(control, command)
 
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """Ranks that have ended since the last call, with their exit records."""

@@ -1,7 +1,7 @@
-"""Secrets on their way from whoever submits to the ranks: by pipe and socket, never a file, argument or environment.
+"""Secrets on their way from whoever submits to the ranks: by pipe, never a file, argument or environment.
 
-The submitter writes them to the supervisor's standard input, which a forked wrapper inherits as memory and one that
-mpirun starts gets through the supervisor's socket. Only the script has them in its environment.
+The submitter writes them to the supervisor's standard input, and wrappers inherit them as memory. Only the script has
+them in its environment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from airflow_train.runtime import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every run waits for the supervisor's imports
-    import socket
     from typing import Any, Callable
 
     from airflow_train.runtime.redaction import Redactor
@@ -48,22 +47,6 @@ def from_file(launch: dict[str, Any]) -> int:
         return os.open(os.devnull, os.O_RDONLY)
     os.unlink(path)
     return source
-
-
-def pass_on(launch: dict[str, Any], connection: socket.socket) -> None:
-    """Hand everything over to a wrapper that another process has started."""
-    if launch.get("secrets"):
-        handed = launch[_HANDED]
-        connection.sendall(protocol.packed(handed["secrets"], handed["inherited"]))
-
-
-def take(launch: dict[str, Any], connection: socket.socket) -> None:
-    """The other end of `pass_on`.
-
-    :raises EOFError: the supervisor is gone.
-    """
-    if launch.get("secrets"):
-        launch[_HANDED] = _unpacked(connection.recv)
 
 
 def variables(launch: dict[str, Any], what: str) -> dict[str, str]:

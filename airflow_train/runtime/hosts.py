@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 
 from airflow_train.runtime import protocol
-from airflow_train.runtime.mpirun import WrapperRanks
+from airflow_train.runtime.launched import LaunchedRanks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from airflow_train.runtime.meeting import Meeting
     from airflow_train.runtime.ranks import NodeRanks
 
-#: Beside the host file, in the session folder.
-_AGENT = "agent.py"
-_SOCKET = "agent"
 #: Asks Linux for the address of an interface (`man 7 netdevice`).
 _SIOCGIFADDR = 0x8915
 
@@ -31,13 +27,14 @@ def prepare(launch: dict[str, Any], session: str, meeting: Meeting) -> dict[str,
     addresses: list[str] = launch["addresses"]
     with open(os.path.join(session, protocol.HOST_FILE), "w", encoding="ascii") as file:
         file.writelines("%s slots=%d\n" % pair for pair in zip(addresses, slots))
-    import pkgutil  # only on node 0
+    from airflow_train.runtime import agents  # only on node 0
 
-    agent, socket = (os.path.join(session, name) for name in (_AGENT, _SOCKET))
-    with open(agent, "wb") as code:
-        code.write(pkgutil.get_data(__package__, _AGENT) or b"")
-    meeting.serve(serve=socket, hosts={address: node for node, address in enumerate(addresses)})
-    return {protocol.AGENT_PLACEHOLDER: "%s -I -S -B %s %s" % (sys.executable, agent, socket)}
+    agent = os.path.join(session, agents.AGENT_FILE)
+    with open(agent, "w", encoding="ascii") as code:
+        code.write(agents.AGENT)
+    os.mkfifo(os.path.join(session, "agents"), 0o600)
+    meeting.serve(serve=session, hosts={address: node for node, address in enumerate(addresses)})
+    return {protocol.AGENT_PLACEHOLDER: "/bin/sh %s" % agent}
 
 
 def know(launch: dict[str, Any]) -> None:
@@ -80,6 +77,6 @@ def cut_off(address: str, alone: str) -> str:
 
 
 def serve(ranks: NodeRanks, meeting: Meeting) -> None:
-    """On another node: let node 0 start mpirun's daemon, whose wrappers these are."""
-    if isinstance(ranks, WrapperRanks):
+    """On another node: let node 0 start mpirun's daemon, whose ranks these are."""
+    if isinstance(ranks, LaunchedRanks):
         meeting.serve(serve=ranks.environment([meeting.pid] if meeting.pid else []))

@@ -1,7 +1,7 @@
 """Node 0's end of the connections to all other nodes, a process of its own beside the supervisor.
 
 Nodes dial in by mutual TLS and stay connected. The supervisor is told who has come and who is lost, and its messages
-and theirs are passed on. mpirun's agents (`agent.py`) come through a socket in the session folder; what they want
+and theirs are passed on. mpirun's agents (`agents.py`) come through a pipe in the session folder; what they want
 started on a node is asked of that node through its connection. Nothing else listens anywhere, and when all have met,
 nobody can come any more.
 """
@@ -63,7 +63,7 @@ class Hub:
     def run(self) -> None:
         """Until the supervisor closes its end."""
         while True:
-            wires = [self._supervisor, *(one.wire for one in self._nodes.values()), *self._agents.wires()]
+            wires = [self._supervisor, *(one.wire for one in self._nodes.values())]
             listener = [] if self._listener is None else [self._listener.fileno()]
             sources = [*listener, *self._pending, *self._agents.sources()]
             found = ready(wires, sources, self._next_beat - time.monotonic())

@@ -7,7 +7,7 @@ starts daemons by way of other nodes (no tree spawn, however many there are).
 That process begins while the code is laid out, keeps the connections alive whatever the supervisor does, and dies with
 it. Only messages pass between the two:
 
-    to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": path of a socket, "hosts": {address: node}}
+    to the hub     {"say": message, "to": [node, …] (empty: all)}, {"serve": session folder, "hosts": {address: node}}
     from the hub   {"came": node, "own"}, {"node": N, "said": message}, {"lost": node, "why",
                    "alone" (node 0 has lost all others)}, {"refused": why}
     to a link      {"say": message}, {"serve": environment of what node 0 starts}

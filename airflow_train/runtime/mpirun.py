@@ -1,25 +1,20 @@
-"""Ranks whose wrappers `mpirun` starts, and the supervisor speaks to through a socket.
-
-mpirun only starts them and lets them find each other. A wrapper stays until every rank has ended, so that mpirun never
-sees a failure and kills nobody: who is stopped when, and how long it may take, is the supervisor's to say.
-"""
+"""Ranks (`launched.py`) of an mpirun that this supervisor has started; it lets them find each other, and no more."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
-import socket
 import time
 
-from airflow_train.runtime import cgroups, exits, handed, mpi_environment, open_mpi, processes, protocol
-from airflow_train.runtime.ranks import NodeRanks
+from airflow_train.runtime import open_mpi, processes, protocol
+from airflow_train.runtime.launched import LaunchedRanks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, NoReturn
+
+    from airflow_train.runtime import cgroups
 
 #: Seconds that mpirun has to end when all its ranks have; then it is killed.
 PATIENCE = 2.0
@@ -29,127 +24,8 @@ KILLED_WITHIN = 0.05
 STOPPED = "mpirun (process %d) was stopped by a signal, and ranks that end wait for it; `kill -CONT %d` lets it go on"
 
 
-class WrapperRanks(NodeRanks):
-    """Ranks whose wrappers an mpirun starts, maybe that of another node."""
-
-    def __init__(self, launch: dict[str, Any]) -> None:
-        super().__init__(launch)
-        #: Where Open MPI keeps its files; where the mpirun is another node's, that one says it.
-        self.session = ""
-        self._listener: socket.socket | None = None
-        self._left: dict[int, dict[str, Any]] = {}
-        self._planned: frozenset[int] = frozenset()
-        self._wrappers: dict[int, socket.socket] = {}
-        self._said = b""
-
-    def start(self, ports: list[int], place: cgroups.Place | None) -> None:
-        """Let wrappers come."""
-        super().start(ports, place)
-        if os.path.lexists(self.session):
-            self._remove_session()
-        os.mkdir(self.session, 0o700)
-        self._address = os.path.join(self.session, "control")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self._address)
-        self._listener.listen(len(self.launch["ranks"]))
-        self._listener.settimeout(0)
-        self._ports = ports
-        self._left = {one["rank"]: one for one in self.launch["ranks"]}
-        self._planned = frozenset(self._left)
-
-    def environment(self, launchers: list[int]) -> dict[str, str]:
-        """What mpirun or its daemon shall see, for itself and for the wrappers.
-
-        :param launchers: processes that inherit the wrappers when mpirun or its daemon dies.
-        """
-        interface = self.launch.get("interface") or ""
-        told: dict[str, Any] = {
-            "node": (self.launch.get("meeting") or {}).get("node", 0),
-            "socket": self._address,
-            "heirs": [os.getpid(), *launchers],
-            "ports": self._ports,
-            "addresses": self.launch.get("addresses"),
-            "place": self.place,
-            "interface": interface,
-        }
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(protocol.WITHHELD_PREFIXES)}
-        environment = mpi_environment.for_mpirun(environment)
-        if interface:
-            environment.update(mpi_environment.daemons(interface))
-        environment[protocol.RUN_ID] = self.launch["run_id"]
-        environment[protocol.MPI] = json.dumps(told)
-        return environment
-
-    def left(self) -> list[dict[str, Any]]:
-        return list(self._left.values())
-
-    def sources(self) -> list[int]:
-        listener = [] if self._listener is None else [self._listener.fileno()]
-        return listener + [self._wrappers[number].fileno() for number in self._here()]
-
-    def tell(self, command: bytes) -> None:
-        self._said += command  # for those that mpirun is about to start
-        for connection in self._wrappers.values():
-            with contextlib.suppress(OSError):
-                connection.sendall(command)
-
-    def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        self._accept()
-        ended = []
-        for number in self._here():
-            if select.select([self._wrappers[number]], [], [], 0)[0]:  # its last word, or its death
-                with contextlib.suppress(OSError):
-                    self._wrappers[number].recv(64)
-                one = self._left.pop(number)
-                ended.append((one, exits.of_wrapper(self.launch, one, self.started, 0, self.place)))
-        if self._said and not self._here():
-            self._drop_absent()
-        return ended
-
-    def _drop_absent(self) -> None:
-        """Who hasn't come by now shall not start any more."""
-        for number in set(self._left).difference(self._wrappers):
-            del self._left[number]
-
-    def _here(self) -> list[int]:
-        """Ranks that mpirun has started and that haven't ended."""
-        return [number for number in self._left if number in self._wrappers]
-
-    def _accept(self) -> None:
-        assert self._listener is not None
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                connection, _ = self._listener.accept()
-                connection.settimeout(1.0)
-                with contextlib.suppress(OSError, ValueError):
-                    number = _first_line(connection)
-                    handed.pass_on(self.launch, connection)
-                    connection.sendall(self._said)
-                    self._wrappers[number] = connection
-                    if number not in self._left and number not in self._planned:  # it says where it should be
-                        elsewhere = (self.launch.get("meeting") or {}).get("world", ())
-                        self._left.update({one["rank"]: one for one in elsewhere if one["rank"] == number})
-
-    def let_go(self) -> None:
-        """Let the wrappers end."""
-        for connection in self._wrappers.values():
-            connection.close()
-        if self._listener is not None:
-            self._listener.close()
-
-    def clear(self) -> None:
-        """Remove what Open MPI keeps while it runs."""
-        processes.end_descendants()
-        self._remove_session()
-
-    def _remove_session(self) -> None:
-        import shutil  # not before the ranks run: they wait for this process's imports
-
-        shutil.rmtree(self.session, ignore_errors=True)
-
-
-class MpirunRanks(WrapperRanks):
-    """The same with an mpirun of this node."""
+class MpirunRanks(LaunchedRanks):
+    """Ranks whose stand-ins an mpirun of this node starts."""
 
     def __init__(self, launch: dict[str, Any]) -> None:
         super().__init__(launch)
@@ -181,10 +57,11 @@ class MpirunRanks(WrapperRanks):
     def news(self) -> list[str]:
         """One sentence when mpirun was stopped, as by SIGSTOP: ranks that end wait for it."""
         before, self._stopped = self._stopped, self._pid is not None and processes.stopped(self._pid)
-        return [STOPPED % (self._pid, self._pid)] if self._stopped and not before else []
+        said = [STOPPED % (self._pid, self._pid)] if self._stopped and not before else []
+        return super().news() + said
 
     def children(self) -> set[int]:
-        return set() if self._pid is None else {self._pid}
+        return super().children() | (set() if self._pid is None else {self._pid})
 
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         end = self._end_of_mpirun()
@@ -197,12 +74,12 @@ class MpirunRanks(WrapperRanks):
             self._drop_absent()
         self._all_well = self._all_well and all(exit_record["code"] == 0 for _, exit_record in ended)
         if end and (self._left or self.needed or not self._all_well):
-            counts = (len(self._wrappers), len(self.launch["ranks"]), running)
+            counts = (len(self.came), len(self.launch["ranks"]), running)
             self.lost = end + " with %d of %d ranks started and %d running" % counts + self._last_words()
         return ended
 
     def _drop_absent(self) -> None:
-        if set(self._left).difference(self._wrappers):
+        if set(self._left) != self._here():
             self._all_well = False
         super()._drop_absent()
 
@@ -257,17 +134,6 @@ class MpirunRanks(WrapperRanks):
 SEGMENT = 8 << 20
 #: Of a folder whose sockets have names that the kernel takes: 107 bytes in all (characters).
 LONGEST_BASE = 40
-
-
-def _first_line(connection: socket.socket) -> int:
-    """The rank that a wrapper names first; what it says after that stays to be read."""
-    line = b""
-    while not line.endswith(b"\n"):
-        part = connection.recv(1)
-        if not part:
-            raise ConnectionError("it has gone")
-        line += part
-    return int(line)
 
 
 def _length_of_log() -> int:

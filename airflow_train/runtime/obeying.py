@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from airflow_train.runtime import exits, hosts, mpirun, protocol, records
+from airflow_train.runtime import exits, hosts, protocol, records
+from airflow_train.runtime.launched import LaunchedRanks
 from airflow_train.runtime.ranks import NodeRanks
 from airflow_train.runtime.wire import PROOF
 
@@ -32,7 +33,7 @@ class OwnRanks(NodeRanks):
     def start(self, ports: list[int], place: cgroups.Place | None) -> None:
         super().start(ports, place)
         hosts.know(self.launch)
-        if isinstance(self._own, mpirun.WrapperRanks):
+        if isinstance(self._own, LaunchedRanks):
             self._own.session = self.launch["session"]
         self._own.start(ports, place)
         hosts.serve(self._own, self._meeting)

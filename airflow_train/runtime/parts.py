@@ -56,9 +56,13 @@ def ranks(launch: dict[str, Any], meeting: Any = None) -> NodeRanks:
 def _own_ranks(launch: dict[str, Any]) -> NodeRanks:
     if not launch.get("mpirun"):
         return forked.ForkedRanks(launch)
-    from airflow_train.runtime import mpirun  # every run waits for this process's imports
+    if number(launch):  # every run waits for this process's imports
+        from airflow_train.runtime.launched import LaunchedRanks
 
-    return (mpirun.WrapperRanks if number(launch) else mpirun.MpirunRanks)(launch)
+        return LaunchedRanks(launch)
+    from airflow_train.runtime.mpirun import MpirunRanks
+
+    return MpirunRanks(launch)
 
 
 def outbox(launch: dict[str, Any]) -> Outbox | None:

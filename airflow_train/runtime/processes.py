@@ -78,6 +78,15 @@ def _table() -> list[tuple[int, bytes, int]]:
     return rows
 
 
+def parent(pid: int) -> int | None:
+    """Parent of a process; None where it is gone, or there is no /proc."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return None
+
+
 def stopped(pid: int) -> bool:
     """Was a process stopped by a signal, such as SIGSTOP?"""
     try:

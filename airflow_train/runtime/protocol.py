@@ -105,9 +105,6 @@ WATCHED = "AIRFLOW_TRAIN_WATCHED"
 # … and `runtime/script/azureml_run/` these too.
 PROPERTIES = "AIRFLOW_TRAIN_PROPERTIES"
 MODELS = "AIRFLOW_TRAIN_MODELS"
-#: What the supervisor tells wrappers that mpirun starts: {"node", "socket", "heirs": [pid], "ports", "addresses",
-#: "place" (of `cgroups.py`), "interface"}; scripts don't see it.
-MPI = "AIRFLOW_TRAIN_MPI"
 
 #: Variables of the submitting process with these prefixes never reach a script: they hold Airflow's own secrets.
 WITHHELD_PREFIXES = (
@@ -198,10 +195,14 @@ ADDRESS_PLACEHOLDER = "@ADDRESS%d@"
 INTERFACE_PLACEHOLDER = "@INTERFACE@"
 #: In the command line of mpirun: replaced by the folder of what lives as long as mpirun does, …
 SESSION_PLACEHOLDER = "@SESSION@"
-#: … and by what starts the agent (`agent.py`).
+#: … and by what starts the agent (`agents.py`).
 AGENT_PLACEHOLDER = "@AGENT@"
 #: Below the session folder: addresses of the nodes and their slots, for mpirun.
 HOST_FILE = "hosts"
+#: Beside it: what mpirun starts for every rank, a script for `/bin/sh`.
+STAND_IN_FILE = "rank.sh"
+#: In the folder of modules for scripts: the packages for them.
+PACKAGES_FILE = "packages.zip"
 
 #: What a node shows to the others: the run's authority, its own certificate, and the key to that.
 CERTIFICATE_FILES = ("authority.pem", "certificate.pem", "key.pem")

@@ -2,8 +2,8 @@
 
 The supervisor speaks through a pipe: `T` passes TERM on to the script's main process (and to nothing else: data
 loaders and mpirun would kill the checkpoint), `S` does so because the rank has served its purpose, `K` ends everything
-at once. When the pipe closes, the supervisor is dead: the script gets TERM, one second, then KILL. When the wrapper
-itself is killed, the kernel kills the script.
+at once, and `L` says that the launcher (mpirun) wants this rank to end. When the pipe closes, the supervisor is dead:
+the script gets TERM, one second, then KILL. When the wrapper itself is killed, the kernel kills the script.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Wrapper:
         soonest = min((at for at, _ in self._due), default=None)
         return None if soonest is None else max(0.0, soonest - time.monotonic()) * 1000
 
-    def launcher_ends(self, *_: object) -> None:
+    def _launcher_ends(self) -> None:
         """The launcher (mpirun) wants this rank to end, or is dead: what had failed before may still say so."""
         self._later(LAUNCHER_PATIENCE, self._end_for_launcher)
 
@@ -163,6 +163,10 @@ class Wrapper:
             self.stopped_by = self.stopped_by or protocol.SUPERVISOR_LOST
             self._signal(signal.SIGTERM)
             return "lost"
+        if b"L" in command:
+            self._launcher_ends()
+        if command.strip(b"L") == b"":
+            return "obeyed"
         by = protocol.SERVED if b"S" in command else protocol.BY_SUPERVISOR
         self.stopped_by = self.stopped_by or by
         if b"T" in command or b"S" in command:

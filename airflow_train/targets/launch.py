@@ -80,10 +80,6 @@ class Places:
         """
         return (self.python, "-I", "-S", "-B", self.runtime)
 
-    def wrapper(self) -> list[str]:
-        """What mpirun starts for every rank."""
-        return [*self.runtime_command(), "rank", self.run_folder]
-
 
 @dataclass
 class HandedOver:
@@ -103,14 +99,14 @@ def build(spec: RunSpec, places: Places, earlier: HandedOver | None = None) -> d
     mpirun = None
     if world.kind(spec) == "mpi" and (places.build is None or places.mpirun is not None):
         nodes = job["node_count"] if places.meeting is not None else 1
-        mpirun = mpi.planned(places.mpirun, len(ranks), places.wrapper(), nodes)
+        mpirun = mpi.planned(places.mpirun, len(ranks), nodes)
     return {
         "protocol": protocol.PROTOCOL,
         "run_id": spec.run_id,
         "run_folder": places.run_folder,
         "work_folder": places.work or os.path.join(node, protocol.WORK_FOLDER),
         "snapshot": dict(places.snapshot),
-        "script_path": os.pathsep.join([*_on_start(spec, places), places.script]),
+        "script_path": os.pathsep.join([*_on_start(spec, places), places.script, _packages(places)]),
         "command": command(job, places.interpreter, _starter(spec, places), earlier.arguments),
         "environment": {**_environment(spec, places), **earlier.environment},
         "checkpoints": earlier.copies,
@@ -148,6 +144,10 @@ def _on_start(spec: RunSpec, places: Places) -> list[str]:
     """Folder of what every Python of a rank imports first."""
     needed = spec.job.get("no_progress_timeout") or world.watched(spec)
     return [os.path.join(places.script, "on_start")] if needed else []
+
+
+def _packages(places: Places) -> str:
+    return os.path.join(places.script, protocol.PACKAGES_FILE)
 
 
 def _starter(spec: RunSpec, places: Places) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,8 +115,8 @@ def _major(path: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def planned(mpirun: Mpirun | None, ranks: int, wrapper: Sequence[str], nodes: int = 1) -> dict[str, object]:
-    """`mpirun` of a launch file: what starts the wrapper of every rank; the runtime fills in what it finds.
+def planned(mpirun: Mpirun | None, ranks: int, nodes: int = 1) -> dict[str, object]:
+    """`mpirun` of a launch file: what starts the stand-in of every rank; the runtime fills in what it finds.
 
     :param mpirun: None where only the node knows what it has: found on its PATH, of whichever version.
     :param nodes: how many there are with supervisors of their own.
@@ -124,11 +124,11 @@ def planned(mpirun: Mpirun | None, ranks: int, wrapper: Sequence[str], nodes: in
     majors = _BY_MAJOR if mpirun is None else (mpirun.major,)
     return {
         "program": "mpirun" if mpirun is None else mpirun.path,
-        "arguments": {str(major): _arguments(major, ranks, wrapper, nodes) for major in majors},
+        "arguments": {str(major): _arguments(major, ranks, nodes) for major in majors},
     }
 
 
-def _arguments(major: int, ranks: int, wrapper: Sequence[str], nodes: int) -> list[str]:
+def _arguments(major: int, ranks: int, nodes: int) -> list[str]:
     options = {**_ALWAYS, **_BY_MAJOR[major]}
     if nodes > 1:
         options.update(_FROM_NODE_TO_NODE[major])
@@ -143,4 +143,5 @@ def _arguments(major: int, ranks: int, wrapper: Sequence[str], nodes: int) -> li
     placing = ["-n", str(ranks), "--oversubscribe", "--bind-to", "none"]
     hosts = os.path.join(protocol.SESSION_PLACEHOLDER, protocol.HOST_FILE)
     placing += ["--map-by", "slot", "--hostfile", hosts] if nodes > 1 else []
-    return [*placing, *flags, *wrapper]
+    stand_in = os.path.join(protocol.SESSION_PLACEHOLDER, protocol.STAND_IN_FILE)
+    return [*placing, *flags, "/bin/sh", stand_in]

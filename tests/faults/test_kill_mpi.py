@@ -13,26 +13,30 @@ from pathlib import Path
 import pytest
 
 from airflow_train.runs import diagnosis
+from airflow_train.runtime import processes
 from tests.targets.lab import Lab, processes_of, until
 from tests.targets.worlds import MEET, sessions
 
 pytestmark = pytest.mark.mpi
 
 TIMES = int(os.environ.get("AIRFLOW_TRAIN_FAULTS", "15"))
-#: How a process of a run is known by its command line, up to the first that fits.
-PARTS = {"mpirun": " --oversubscribe ", "wrapper": " rank /", "script": "train.py", "supervisor": " node /"}
+#: How a process of a run is known by its command line, by the first that fits; wrappers are forked supervisors.
+PARTS = {"mpirun": " --oversubscribe ", "stand-in": "/rank.sh", "script": "train.py", "supervisor": " node /"}
 
 
 def somebody(run_id: str, part: str) -> list[int]:
     """Processes of a run that play this part now."""
-    found = []
-    for pid, line in processes_of(run_id):
+    found: dict[str, list[int]] = {name: [] for name in (*PARTS, "wrapper")}
+    for pid, line in sorted(processes_of(run_id)):
         known_by = next((name for name, words in PARTS.items() if words in line), None)
-        found += [pid] if known_by == part else []
-    return found
+        if known_by == "supervisor" and processes.parent(pid) in found["supervisor"]:
+            known_by = "wrapper"
+        if known_by:
+            found[known_by].append(pid)
+    return found[part]
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", [*PARTS, "wrapper"])
 def test_mpi(lab: Lab, mpi_python: str, part: str) -> None:
     chance = random.Random(part)
     job = {"distribution": {"type": "mpi"}, "node_count": 2, "process_count_per_node": 2}
@@ -40,11 +44,11 @@ def test_mpi(lab: Lab, mpi_python: str, part: str) -> None:
         run_id = lab.start(
             f"{MEET}mark('end')", **job, interpreter_path=mpi_python, memory_bytes=1 << 30, grace_seconds=1.0
         )
-        until(lambda run_id=run_id: somebody(run_id, part))
-        victim = somebody(run_id, part)[-1]
+        victims: list[int] = []
+        until(lambda run_id=run_id, victims=victims: victims.extend(somebody(run_id, part)) or victims)
         time.sleep(chance.uniform(0, 0.3))  # whatever it does by then
         with contextlib.suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
+            os.kill(victims[-1], signal.SIGKILL)
         check(lab, run_id)
 
 

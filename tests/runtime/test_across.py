@@ -14,12 +14,21 @@ from typing import Any
 
 import pytest
 
-from airflow_train.runtime import exits, protocol, records
+from airflow_train.runtime import exits, protocol
 from airflow_train.runtime.across import AllRanks
 from airflow_train.runtime.meeting import Meeting
 from airflow_train.runtime.mpirun import MpirunRanks
 from airflow_train.runtime.wire import Wire
 from tests.runtime.crowd import Processes
+from tests.targets.lab import until
+
+#: Starts rank 0 of two.
+_MPIRUN = """#!/bin/sh
+for rank; do :; done
+export OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2
+/bin/sh "$rank" &
+exec sleep 30
+"""
 
 
 @pytest.mark.parametrize("heard", ["before", "with"])
@@ -40,12 +49,13 @@ def _node_zero(tmp_path: Path, heard: str) -> tuple[list[Any], bool, list[Any], 
     nodes = Processes(tmp_path, 2, "", distribution={"type": "mpi"})
     path = nodes.here(0, "run", protocol.node_folder(0), protocol.LAUNCH_FILE)
     program = tmp_path / "mpirun"
-    program.write_text("#!/bin/sh\nexec sleep 30\n")
+    program.write_text(_MPIRUN)
     program.chmod(0o755)
     launch = {
         **json.loads(path.read_text()),
-        "mpirun": {"program": str(program), "arguments": {"4": []}},
+        "mpirun": {"program": str(program), "arguments": {"4": ["@SESSION@/rank.sh"]}},
         "work_folder": str(tmp_path),
+        "command": ["true"],
         "addresses": ["127.0.0.1", "127.0.0.2"],
     }
     ours, theirs = socket.socketpair()  # the test is what is connected to node 1
@@ -55,13 +65,8 @@ def _node_zero(tmp_path: Path, heard: str) -> tuple[list[Any], bool, list[Any], 
     ranks = AllRanks(launch, own, meeting)
     ranks.start([0], None)
     try:
-        mine, its = launch["meeting"]["world"]
-        records.create(exits.path(launch, mine), exits.empty(mine, protocol.timestamp(), code=0))
-        with socket.socket(socket.AF_UNIX) as wrapper:  # rank 0 ends well
-            wrapper.connect(os.path.join(own.session, "control"))
-            wrapper.sendall(b"%d\n" % mine["rank"])
-            ranks.ended()
-        ranks.ended()
+        _, its = launch["meeting"]["world"]
+        until(lambda: not ranks.ended() and not own.left())  # rank 0 ends well
         left = own.left()
         (mpirun,) = own.children()
         failed = exits.empty(its, protocol.timestamp(), code=1, stopped_by=protocol.BY_LAUNCHER)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from airflow_train.runtime import agent
+from airflow_train.runtime import agents
 from airflow_train.runtime.meeting import Meeting
 from airflow_train.runtime.started import AT_A_TIME
 from airflow_train.targets import certificates
@@ -29,7 +29,9 @@ class Pair:
             holder.bind(("127.0.0.1", 0))
             port = holder.getsockname()[1]
         self.asked: list[subprocess.Popen[str]] = []
-        self.socket = str(folder / "agent")
+        (folder / agents.AGENT_FILE).write_text(agents.AGENT)
+        os.mkfifo(folder / "agents")
+        self.folder = folder
         self._keys = certificates.make("agents", nodes)
         self.first, self.second, *more = (self._node(folder, node, port) for node in range(nodes))
         self.others = [self.second, *more]
@@ -39,7 +41,7 @@ class Pair:
         came: set[int] = set()
         until(lambda: came.update(one["came"] for one in self.first.wait(0.1)) or len(came) == nodes - 1, 60)
         hosts = {ADDRESS: 1, **{f"10.1.3.{node}": node for node in range(2, nodes)}}
-        self.first.serve(serve=self.socket, hosts=hosts)
+        self.first.serve(serve=str(folder), hosts=hosts)
 
     def _node(self, folder: Path, node: int, port: int) -> Meeting:
         keys = folder / str(node)
@@ -60,7 +62,7 @@ class Pair:
             one.serve(serve={"PATH": os.environ["PATH"], "NODE": str(one.node), **environment})
 
     def ask(self, *command: str, host: str = ADDRESS) -> subprocess.Popen[str]:
-        argv = [sys.executable, "-I", "-S", "-B", agent.__file__, self.socket, host, *command]
+        argv = ["/bin/sh", str(self.folder / agents.AGENT_FILE), host, *command]
         self.asked.append(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return self.asked[-1]
 
@@ -72,19 +74,30 @@ class Pair:
             one.close()
 
 
+@contextlib.contextmanager
+def connected(folder: Path, nodes: int = 2) -> Iterator[Pair]:
+    """A pair; what commands say comes out where the output of whoever makes it goes."""
+    made = Pair(folder, nodes)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
-    yield made
-    made.close()
+    with connected(tmp_path) as made:
+        yield made
 
 
-def test_output_and_exit_code_come_back_and_the_environment_is_the_nodes(pair: Pair) -> None:
-    pair.allow(WHO="node 1")
-    asked = pair.ask("echo $WHO;", "echo oh >&2;", "exit 7")
-    out, errors = asked.communicate(timeout=20)
+def test_output_and_exit_code_come_back_and_the_environment_is_the_nodes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with connected(tmp_path) as pair:
+        pair.allow(WHO="node 1")
+        code = pair.ask("echo $WHO;", "echo oh >&2;", "exit 7").wait(20)
 
-    assert (asked.returncode, out, errors) == (7, "node 1\n", "oh\n")
+    assert (code, *capfd.readouterr()) == (7, "node 1\n", "oh\n")
 
 
 def test_a_command_ended_by_a_signal_ends_as_in_a_shell(pair: Pair) -> None:
@@ -101,11 +114,11 @@ def test_what_comes_before_the_node_is_ready_waits(pair: Pair) -> None:
     assert asked.wait(20) == 5
 
 
-def test_a_host_of_another_run_is_refused(pair: Pair) -> None:
-    asked = pair.ask("true", host="10.9.9.9")
-    _, errors = asked.communicate(timeout=20)
+def test_a_host_of_another_run_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with connected(tmp_path) as pair:
+        code = pair.ask("true", host="10.9.9.9").wait(20)
 
-    assert (asked.returncode, errors) == (255, "no node of this run has the address 10.9.9.9\n")
+    assert (code, capfd.readouterr().err) == (255, "no node of this run has the address 10.9.9.9\n")
 
 
 def test_a_lost_node_is_code_255_and_what_it_ran_is_ended(pair: Pair, tmp_path: Path) -> None:
@@ -136,29 +149,30 @@ def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
     until(lambda: sum(one.poll() == 255 for one in asked) == 3)
 
 
-def test_a_command_that_can_not_be_started_is_no_lost_node(pair: Pair) -> None:
-    pair.allow()
-    pid = pair.second.pid or 0
-    limits, taken = resource.prlimit(pid, resource.RLIMIT_NOFILE), set(os.listdir(f"/proc/{pid}/fd"))
-    first_free = next(one for one in range(len(taken) + 1) if str(one) not in taken)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, limits[1]))
-    asked = pair.ask("true")
-    _, errors = asked.communicate(timeout=20)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+def test_a_command_that_can_not_be_started_is_no_lost_node(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with connected(tmp_path) as pair:
+        pair.allow()
+        pid = pair.second.pid or 0
+        limits, taken = resource.prlimit(pid, resource.RLIMIT_NOFILE), set(os.listdir(f"/proc/{pid}/fd"))
+        first_free = next(one for one in range(len(taken) + 1) if str(one) not in taken)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (first_free, limits[1]))
+        code = pair.ask("true").wait(20)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
 
-    assert (asked.returncode, errors) == (255, "no process can be started: Too many open files\n")
-    assert pair.ask("exit 3").wait(20) == 3
+        assert (code, capfd.readouterr().err) == (255, "no process can be started: Too many open files\n")
+        assert pair.ask("exit 3").wait(20) == 3
 
 
-def test_of_more_than_64_nodes_each_is_reached_at_once(tmp_path: Path) -> None:
+def test_of_more_than_64_nodes_each_is_reached_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """As mpirun does that may start no tree of daemons: all its agents wait at a time."""
-    crowd = Pair(tmp_path, 71)
-    try:
+    with connected(tmp_path, 71) as crowd:
         asked = [crowd.ask("echo $NODE; sleep 1", host=f"10.1.3.{node}") for node in range(2, 71)]
         crowd.allow()
-        said = [one.communicate(timeout=60)[0].strip() for one in asked]
-    finally:
-        crowd.close()
+        codes = [one.wait(60) for one in asked]
 
-    assert said == [str(node) for node in range(2, 71)]
-    assert {one.returncode for one in asked} == {0}
+    assert sorted(capfd.readouterr().out.split(), key=int) == [str(node) for node in range(2, 71)]
+    assert set(codes) == {0}

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_train.lifecycle.observe import View
 from airflow_train.runtime import mpirun
-from tests.targets.lab import Lab
+from tests.targets.lab import Lab, processes_of
 
 MEET = "from mpi4py import MPI\nworld = MPI.COMM_WORLD\nworld.Barrier()\n"
 #: All ranks but rank 2 wait in a collective for ever.
@@ -35,6 +35,6 @@ def ready(lab: Lab, run_id: str) -> None:
 
 
 def launcher(lab: Lab, run_id: str) -> int:
-    """Process id of the run's mpirun: the parent of its wrappers."""
-    wrapper = lab.started(run_id, 4)[0]["wrapper"]["pid"]
-    return int(Path(f"/proc/{wrapper}/stat").read_text().rpartition(")")[2].split()[1])
+    """Process id of the run's mpirun, once it has started all ranks."""
+    lab.started(run_id, 4)
+    return next(pid for pid, line in processes_of(run_id) if " --oversubscribe " in line)

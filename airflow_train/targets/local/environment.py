@@ -71,7 +71,6 @@ def part(one: Virtualenv, store: RunStore, places: launch.Places) -> dict[str, A
         "recipe": one.recipe.to_json(),
         "there": one.there,
         "store": store.uri,
-        "wrapper": places.wrapper(),
     }
 
 
@@ -130,7 +129,7 @@ def _built(read: Mapping[str, Any], store: RunStore) -> dict[str, object] | None
         if problems := missing(job, one.interpreter):
             raise BuildFailed(f"the environment lacks something: {problems[0]}")
     found = mpi.find(one.interpreter) if wants_mpi(job) else None
-    return None if found is None else mpi.planned(found, len(read["ranks"]), build["wrapper"])
+    return None if found is None else mpi.planned(found, len(read["ranks"]))
 
 
 def _half(error: Exception) -> str:
