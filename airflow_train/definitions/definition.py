@@ -152,6 +152,15 @@ class Definition:
         """What sentences about this definition start with, and the lines of its file if it came from one."""
         return self._where, self._lines
 
+    def placed(self, sentence: str) -> str:
+        """What somebody else says of this definition, with the line of the file that it came from, if any.
+
+        :param sentence: begins with a parameter's name, or is about the whole.
+        """
+        where, lines = self.origin()
+        name = sentence.replace(":", " ").partition(" ")[0]
+        return Report(where, lines).placed((name,), sentence) if lines else sentence
+
     def home(self) -> tuple[str, Path | None]:
         """What sentences about this definition start with, and the folder of the file that it came from, if any."""
         return self._where, self._folder

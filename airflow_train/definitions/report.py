@@ -52,12 +52,17 @@ class Report:
 
         :raises DefinitionError: there are too many by now.
         """
-        line = self._line(path)
-        self._problems.append((_order(line), f"{self._place(line)}: {self.spelled(sentence)}"))
+        self._problems.append((_order(self._line(path)), self.placed(path, sentence)))
         self._failed.update(path[:length] for length in range(1, len(path) + 1))
         if len(self._problems) >= MOST:
             sentence = f"{self.where}: reading stopped after {MOST} problems; mend these first."
             raise DefinitionError([*self._sorted(), sentence])
+
+    def placed(self, path: Path, sentence: str) -> str:
+        """A sentence about the value at `path`, which says where that is."""
+        line = self._line(path)
+        place = line if isinstance(line, str) else f"{self.where}:{line}" if line else self.where
+        return f"{place}: {self.spelled(sentence)}"
 
     def add(self, path: Path, sentences: Iterable[str]) -> None:
         """Remember sentences about the value at `path` that name their place themselves."""
@@ -66,7 +71,7 @@ class Report:
 
     def note(self, path: Path, category: type[Warning], sentence: str) -> None:
         """Remember one warning about the value at `path`."""
-        self._notes.append((category, f"{self._place(self._line(path))}: {self.spelled(sentence)}"))
+        self._notes.append((category, self.placed(path, sentence)))
 
     def excuse(self, path: Path) -> None:
         """Say no more about `path`: what is wrong there was reported somewhere else."""
@@ -95,11 +100,6 @@ class Report:
             if (line := self.lines.get(path[:length])) is not None:
                 return line
         return None
-
-    def _place(self, line: int | str | None) -> str:
-        if isinstance(line, str):
-            return line
-        return f"{self.where}:{line}" if line else self.where
 
 
 def _order(line: int | str | None) -> int:

@@ -70,7 +70,7 @@ def check(
     resolved = definitions.resolve_compute_target(compute_target or job["compute_target"])
     target = targets.get(resolved)
     if problems := target.check(job, store):
-        raise UnsupportedByTarget("\n".join(problems))
+        raise UnsupportedByTarget("\n".join(map(loaded.placed, problems)))
     name = job["experiment"] or experiment or ids.slug(source.resolve().name)
     offered = resuming.predecessor(store, previous)
     resume = resuming.resolve(store, job["resume_from"], loaded.beside(base), offered)

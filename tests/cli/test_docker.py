@@ -94,10 +94,22 @@ def test_doctor_asks_the_engine(cli: Callable[..., Any]) -> None:
 def test_what_a_target_cannot_honour_is_refused_before_anything_is_made(
     cli: Callable[..., Any], define: Callable[..., str]
 ) -> None:
-    answer = cli("run", define("prints_and_logs", use_docker=False), "--target", "docker")
+    path = define("prints_and_logs", use_docker=False)
+    answer = cli("run", path, "--target", "docker")
 
     assert answer.code == 2
-    assert "use_docker is false, but the docker target runs containers" in answer.err
+    assert f"{path}:4: use_docker is false, but the docker target runs containers" in answer.err
+
+
+def test_a_file_that_names_no_image_is_named(
+    cli: Callable[..., Any], define: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "targets.yaml").write_text("docker: {type: docker}\n", encoding="utf-8")
+    path = define("prints_and_logs")
+    answer = cli("run", path, "--target", "docker")
+
+    assert answer.code == 2
+    assert f"{path}:1: no image is named; give custom_docker_image" in answer.err
 
 
 def test_cleanup_removes_what_nobody_owns_and_nothing_else(cli: Callable[..., Any], tmp_path: Path) -> None:
