@@ -11,11 +11,14 @@ from __future__ import annotations
 import contextlib
 import os
 
+from airflow_train.runtime.launched import content, lines_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-#: In the session folder, for mpirun. Opened for both ways, a named pipe doesn't wait for its other end.
+#: In the session folder, for mpirun. Opened for both ways, a named pipe doesn't wait for its other end; read alone,
+#: when that has said that it is there, it ends with it.
 AGENT_FILE = "agent.sh"
 AGENT = r"""
 here=${0%/*} place=${0%/*}/agent-$$ host=$1
@@ -23,7 +26,7 @@ shift
 mkfifo "$place" && printf '%s %s' "$host" "$*" >"$place.wanted" || exit 255
 exec 3<>"$place" 4<>"$here/agents" || exit
 echo $$ >&4
-read -r status <&3 && exit "$status"
+read -r here <&3 && exec 5<"$place" 3>&- && read -r status <&5 && exit "$status"
 exit 255
 """
 _BROKEN = 255
@@ -57,26 +60,23 @@ class Agents:
     def attend(self, found: set[int]) -> None:
         """Take what agents ask for, and notice those that have gone."""
         for number, (node, pipe) in list(self._waiting.items()):
-            if pipe in found:
+            if pipe in found and number in self._waiting:
                 del self._waiting[number]
                 os.close(pipe)
                 self._to_node(node, {"end": number})
         if self._pipe in found and self._pipe is not None:
-            with contextlib.suppress(BlockingIOError):
-                self._words += os.read(self._pipe, 1 << 16)
-            *agents, self._words = self._words.split(b"\n")
+            agents, self._words = lines_of(self._pipe, self._words)
             for agent in agents:
                 with contextlib.suppress(OSError, ValueError):  # it has gone already
                     self._come(os.path.join(self._folder, "agent-%d" % int(agent)))
 
     def _come(self, place: str) -> None:
-        with open("%s.wanted" % place, encoding="utf-8", errors="surrogateescape") as file:
-            host, _, command = file.read().partition(" ")
+        wanted = (content("%s.wanted" % place) or b"").decode("utf-8", "surrogateescape")
+        host, _, command = wanted.partition(" ")
         pipe, node = os.open(place, os.O_WRONLY | os.O_NONBLOCK), self._hosts.get(host)
+        os.write(pipe, b"here\n")
         if node is None:
-            os.write(
-                2, ("no node of this run has the address %s\n" % host).encode("utf-8", "surrogateescape")
-            )
+            _say("no node of this run has the address %s\n" % host)
             self._answer(pipe, _BROKEN)
             return
         self._last += 1
@@ -92,7 +92,7 @@ class Agents:
         if "ended" in message:
             self._answer(self._waiting.pop(number)[1], int(message["status"]))
         else:
-            os.write(2 if message["stream"] == 2 else 1, message["text"].encode("utf-8", "surrogateescape"))
+            _say(str(message["text"]), int(message["stream"]))
 
     def lose(self, node: int) -> None:
         """A node is gone; what was started there is lost, and its agents say so by their exit code."""
@@ -106,3 +106,8 @@ class Agents:
         with contextlib.suppress(OSError):  # it has gone
             os.write(pipe, b"%d\n" % status)
         os.close(pipe)
+
+
+def _say(words: str, stream: int = 2) -> None:
+    with contextlib.suppress(OSError):  # a full disk is no reason to lose a node
+        os.write(1 if stream == 1 else 2, words.encode("utf-8", "surrogateescape"))

@@ -10,7 +10,7 @@ from airflow_train.runtime.ranks import NodeRanks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
 
 
 class ForkedRanks(NodeRanks):
@@ -18,6 +18,8 @@ class ForkedRanks(NodeRanks):
 
     def __init__(self, launch: dict[str, Any]) -> None:
         super().__init__(launch)
+        #: Descriptors of this process that no wrapper may keep open.
+        self.private: Callable[[], list[int]] = list
         #: pid of a wrapper → (its rank, write end of its control pipe)
         self.wrappers: dict[int, tuple[dict[str, Any], int]] = {}
 
@@ -30,12 +32,17 @@ class ForkedRanks(NodeRanks):
 
     def _start(self, one: dict[str, Any]) -> None:
         read_end, write_end = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(read_end)
+            os.close(write_end)
+            raise
         if pid == 0:
             code = 1
             try:
                 os.close(write_end)
-                for _, other in self.wrappers.values():
+                for other in (*(control for _, control in self.wrappers.values()), *self.private()):
                     os.close(other)
                 code = self._run(one, read_end)
             except BaseException:  # noqa: BLE001 - said in the node's log; the process must not go on

@@ -14,6 +14,7 @@ import contextlib
 import os
 import select
 import signal
+import stat
 
 from airflow_train.runtime import exits, mpi_environment, processes, protocol, records
 from airflow_train.runtime.forked import ForkedRanks
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from airflow_train.runtime import cgroups
 
+#: Of an environment; more, Linux gives no process (bytes).
+_MOST = 1 << 23
 #: What mpirun starts for every rank. Opened for both ways, a named pipe doesn't wait for its other end; read alone, it
 #: ends when the supervisor does. A signal ends the `read`, too. Not every system shows a process's environment.
 _STAND_IN = r"""
@@ -31,9 +34,10 @@ _STAND_IN = r"""
 here=${0%/*} rank=$OMPI_COMM_WORLD_RANK
 place=$here/rank-$rank
 [ -p "$place" ] || place=$here/elsewhere
+[ -p "$here/ranks" ] || exit 0
+exec 3<>"$place" 4<>"$here/ranks" 5<"$place" 3>&- || exit
 trap '' INT HUP PIPE
 trap 'told=1; echo "end $rank" >&4' TERM
-exec 3<>"$place" 4<>"$here/ranks" 5<"$place" 3>&- || exit
 [ -r "/proc/$$/environ" ] || env -0 >"$here/environment-$rank"
 echo "here $rank $$" >&4
 while told=; do
@@ -61,6 +65,8 @@ class LaunchedRanks(ForkedRanks):
         self.came: set[int] = set()
         #: Ranks that know that mpirun wants them to end.
         self._unwanted: set[int] = set()
+        #: Ranks that could not be started, and their exit records.
+        self._failed: list[tuple[dict[str, Any], dict[str, Any]]] = []
         #: What mpirun has made of the rank that is started next.
         self._environment: dict[str, str] = {}
         self._words = self._said = b""
@@ -118,7 +124,7 @@ class LaunchedRanks(ForkedRanks):
 
     def ended(self) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         self._accept()
-        ended = super().ended()
+        ended, self._failed = [*super().ended(), *self._failed], []
         for one, _ in ended:
             self._left.pop(one["rank"], None)
         if self._said and not self._here():
@@ -138,9 +144,7 @@ class LaunchedRanks(ForkedRanks):
         """Take what stand-ins say, and notice those that are gone."""
         if not self._pipes:
             return
-        with contextlib.suppress(BlockingIOError):
-            self._words += os.read(self._pipes[0], 1 << 16)
-        *lines, self._words = self._words.split(b"\n")
+        lines, self._words = lines_of(self._pipes[0], self._words)
         for line in lines:
             what, *numbers = line.split() or [b""]
             with contextlib.suppress(ValueError, IndexError):  # a script may write there, too
@@ -152,28 +156,32 @@ class LaunchedRanks(ForkedRanks):
         gone = select.select(waits, [], [], 0)[0] if waits else []  # nobody reads there any more
         for number in [number for number in self._stand_ins if self._waits[number] in gone]:
             del self._stand_ins[number]
-            if number not in self._unwanted:
+            if self._unwanted and number not in self._unwanted:
+                self._launcher_ends(number)  # a shell may miss a signal on its way to wait again
+            else:
                 self._kill(number)
 
     def _come(self, number: int, pid: int) -> None:
         """Start the rank of a stand-in."""
         one = self._left.get(number)
-        if one is None:  # it should be on another node, and will say so
+        if one is None and number not in self._waits:  # it should be on another node, and will say so
             world = (self.launch.get("meeting") or {}).get("world", ())
-            one = next(
-                (other for other in world if other["rank"] == number and number not in self._waits), None
-            )
-        elif number not in self._stand_ins:
+            one = next((other for other in world if other["rank"] == number), None)
+        if one is None or number in self.came or number in self._unwanted:
+            return
+        if number in self._waits:
             self._hold(number, pid)
-        with contextlib.suppress(OSError):  # it is gone
-            environment = self._environment_of(number, pid)
-            orphaned = not environment or processes.parent(pid) in self._heirs  # mpirun is dead
-            if one is not None and number not in self.came and not orphaned:
-                self.came.add(number)
-                self._left[number] = one
-                self._environment = environment
+        environment = self._environment_of(number, pid)
+        if environment and processes.parent(pid) not in self._heirs:  # else it, or mpirun, is dead
+            self.came.add(number)
+            self._left[number], self._environment = one, environment
+            try:
                 self._start(one)
-                self._tell(self._said, {number})
+            except OSError as error:
+                self._failed.append(
+                    (one, self._refused(one, "no process can be started: %s" % error.strerror))
+                )
+            self._tell(self._said, {number})
 
     def _hold(self, number: int, pid: int) -> None:
         """Keep a stand-in waiting, and notice from now on when it is gone."""
@@ -184,9 +192,10 @@ class LaunchedRanks(ForkedRanks):
             self._stand_ins[number] = pid
 
     def _environment_of(self, number: int, pid: int) -> dict[str, str]:
-        path = os.path.join(self.session, "environment-%d" % number)
-        with open(path if os.path.exists(path) else "/proc/%d/environ" % pid, "rb") as file:
-            pairs = [one.partition(b"=") for one in file.read().split(b"\0") if one]
+        """Empty where it is gone."""
+        data = content("/proc/%d/environ" % pid)
+        data = content(os.path.join(self.session, "environment-%d" % number)) if data is None else data
+        pairs = [one.partition(b"=") for one in (data or b"").split(b"\0") if one]
         return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
     def _run(self, one: dict[str, Any], control: int) -> int:
@@ -198,10 +207,16 @@ class LaunchedRanks(ForkedRanks):
             os.environ.update(mpi_environment.ranks(self.launch["interface"]))
         problem = wrong_world(self.launch, one, self._environment)
         if problem:
-            record = exits.empty(one, protocol.timestamp(), could_not_start=problem)
-            records.create(exits.path(self.launch, one), record)
+            self._refused(one, problem)
             return 0
         return super()._run(one, control)
+
+    def _refused(self, one: dict[str, Any], problem: str) -> dict[str, Any]:
+        """The exit record of a rank that can't be started."""
+        record = exits.empty(one, protocol.timestamp(), could_not_start=problem)
+        with records.tolerated("exit record"):
+            records.create(exits.path(self.launch, one), record)
+        return record
 
     def _launcher_ends(self, number: int) -> None:
         """Tell the wrapper of a rank that its mpirun wants it to end, or is dead."""
@@ -233,13 +248,38 @@ class LaunchedRanks(ForkedRanks):
     def _remove_session(self) -> None:
         """Mostly of plain files, for which every node of a run would wait for the import of shutil (8 ms)."""
         with contextlib.suppress(OSError):
-            for name in os.listdir(self.session):
-                os.unlink(os.path.join(self.session, name))
+            folder = os.open(self.session, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                for name in os.listdir(folder):
+                    os.unlink(name, dir_fd=folder)
+            finally:
+                os.close(folder)
             os.rmdir(self.session)
         if os.path.lexists(self.session):
             import shutil
 
             shutil.rmtree(self.session, ignore_errors=True)
+
+
+def lines_of(pipe: int, before: bytes) -> tuple[list[bytes], bytes]:
+    """Whole lines that have come through a named pipe, and what has come of the next one.
+
+    :param before: what had come of the first.
+    """
+    with contextlib.suppress(BlockingIOError):
+        before += os.read(pipe, 1 << 16)
+    *lines, rest = before.split(b"\n")
+    return lines, rest[-select.PIPE_BUF :]  # who writes more at once is none of ours
+
+
+def content(path: str) -> bytes | None:
+    """What a file holds, but none that could keep us waiting; None where it can't be read."""
+    with contextlib.suppress(OSError):
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(file, "rb") as opened:
+            if stat.S_ISREG(os.fstat(file).st_mode):
+                return opened.read(_MOST)
+    return None
 
 
 def wrong_world(launch: dict[str, Any], one: dict[str, Any], environment: dict[str, str]) -> str | None:

@@ -114,20 +114,20 @@ class MpirunRanks(LaunchedRanks):
         return (": " + " ".join(words[:4]))[:400].rstrip(".") if words else ""
 
     def let_go(self) -> None:
-        """Let the wrappers and mpirun end."""
-        if self._pid is not None and not self._all_well:
-            os.kill(self._pid, signal.SIGKILL)  # else it blames in many words whoever leaves first now
+        """Let the stand-ins and mpirun end."""
+        with contextlib.suppress(ProcessLookupError):  # somebody has ended everything
+            if self._pid is not None and not self._all_well:
+                os.kill(self._pid, signal.SIGKILL)  # else it blames in many words whoever leaves first now
         super().let_go()
         deadline = time.monotonic() + PATIENCE
-        while self._pid is not None and time.monotonic() < deadline:
-            if os.waitpid(self._pid, os.WNOHANG)[0]:
-                self._pid = None
-            else:
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            while self._pid is not None:
+                if os.waitpid(self._pid, os.WNOHANG)[0]:
+                    break
+                if time.monotonic() > deadline:
+                    os.kill(self._pid, signal.SIGKILL)
                 time.sleep(0.005)
-        if self._pid is not None:
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid = None
+        self._pid = None
 
 
 #: What Open MPI 4 shares with a rank's neighbours, and as much again (bytes); containers often have 64 MB in all.

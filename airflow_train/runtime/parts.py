@@ -47,13 +47,14 @@ def ranks(launch: dict[str, Any], meeting: Any = None) -> NodeRanks:
     own = _own_ranks(launch)
     if meeting is None:
         return own
+    own.private = meeting.sources
     from airflow_train.runtime.across import AllRanks
     from airflow_train.runtime.obeying import OwnRanks
 
     return (OwnRanks if meeting.node else AllRanks)(launch, own, meeting)
 
 
-def _own_ranks(launch: dict[str, Any]) -> NodeRanks:
+def _own_ranks(launch: dict[str, Any]) -> forked.ForkedRanks:
     if not launch.get("mpirun"):
         return forked.ForkedRanks(launch)
     if number(launch):  # every run waits for this process's imports

@@ -12,7 +12,7 @@ and never change. Times are UTC, ISO 8601, milliseconds and Z; durations are sec
                          "ranks": [{"rank", "node", "serves", "environment"}]}:
                          what the supervisor has to do. `secrets` are names, no file has their values; `limits` are
                          seconds per phase; `memory_bytes` is the limit of every node; `mpirun` is {"program",
-                         "arguments": {major version of Open MPI: [argument, …]}}, which starts the rank wrappers, or
+                         "arguments": {major version of Open MPI: [argument, …]}}, which starts the stand-ins, or
                          null when the supervisor does; `meeting` is null, or, where this node is one of several that
                          have supervisors of their own, {"node", "nodes", "host", "port", "certificates", "world",
                          "ports"}: its number, how many there are, where node 0 is to be found, the folder of

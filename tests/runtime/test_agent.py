@@ -143,6 +143,27 @@ def test_a_command_ends_with_the_agent_that_asked_for_it(pair: Pair, tmp_path: P
     until(lambda: not Path(f"/proc/{mark.read_text().strip()}").exists())
 
 
+def test_an_agent_ends_when_what_connects_the_nodes_is_killed(pair: Pair, tmp_path: Path) -> None:
+    pair.allow()
+    mark = tmp_path / "begun"
+    asked = pair.ask(f"touch {mark}; sleep 60")
+    until(mark.exists)
+    assert pair.first.pid is not None
+    os.kill(pair.first.pid, 9)
+
+    assert asked.wait(20) == 255
+
+
+def test_who_meddles_with_what_agents_leave_blocks_nothing(pair: Pair) -> None:
+    pair.allow()
+    for name in ("agent-5", "agent-5.wanted"):
+        os.mkfifo(pair.folder / name)
+    with open(pair.folder / "agents", "w") as pipe:
+        pipe.write("5\n6\nx\n\n")
+
+    assert pair.ask("exit 4").wait(20) == 4
+
+
 def test_a_node_runs_few_commands_at_a_time(pair: Pair) -> None:
     pair.allow()
     asked = [pair.ask("sleep 60") for _ in range(AT_A_TIME + 3)]

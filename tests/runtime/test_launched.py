@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +126,36 @@ def test_who_kills_a_stand_in_has_killed_the_rank(session: Session) -> None:
     assert [(one["signal"], one["stopped_by"]) for one in session.ended] == [(9, protocol.WRAPPER_KILLED)]
 
 
+def test_a_rank_that_is_to_end_before_it_has_come_is_never_started(session: Session) -> None:
+    with open(f"{session.ranks.session}/ranks", "w") as pipe:
+        pipe.write("end 0\n")  # as for a signal that comes while the shell says that it is here
+    stand_in = session.stand_in()
+    until(lambda: os.path.exists(f"/proc/{stand_in.pid}/fd/5"))  # it says so next
+    for _ in range(10):
+        time.sleep(0.02)
+        session.attend()
+
+    assert (session.ranks.wrappers, stand_in.poll()) == ({}, None)
+
+
+@pytest.mark.parametrize("what", ["fork", "pipe"])
+def test_a_rank_for_which_there_is_no_process_could_not_start(
+    session: Session, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    session.stand_in()
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, what, refuse)
+    until(session.attend)
+
+    words = "no process can be started: Resource temporarily unavailable"
+    assert [one["could_not_start"] for one in session.ended] == [words]
+    assert session.ranks.left() == []
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
 def test_a_stand_in_ends_with_the_supervisor(session: Session) -> None:
     stand_in = session.stand_in()
     session.begun()
@@ -172,9 +204,26 @@ def test_a_stand_in_says_what_it_is_when_somebody_calls_it(session: Session) -> 
     assert "this is what mpirun starts for a rank" in done.stderr
 
 
-def test_words_of_a_script_that_writes_there_change_nothing(session: Session) -> None:
+def test_a_script_that_meddles_neither_stops_nor_blocks_the_supervisor(session: Session) -> None:
+    session.launch["meeting"] = {"node": 0, "world": [{"rank": 0, "node": 0}, {"rank": 1, "node": 1}]}
+    os.mkfifo(f"{session.ranks.session}/environment-1")
     with open(f"{session.ranks.session}/ranks", "w") as pipe:
-        pipe.write("here\nhere x y\nhere 5 1\nend\nend z\n\nnonsense 1\n")
-    session.stand_in()
+        pipe.write("here\nhere x y\nhere 5 1\nhere 1 0\nhere 1 0\nend\nend z\n\nnonsense 1\n")
+        pipe.write("x" * 20_000)
+        pipe.flush()
+        session.attend()
+        pipe.write("\n")
+    session.stand_in(size=2)
 
     assert session.begun()["OMPI_COMM_WORLD_RANK"] == "0"
+
+
+def test_a_link_in_the_place_of_the_session_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").touch()
+    ranks = LaunchedRanks({"ranks": []})
+    ranks.session = str(tmp_path / "session")
+    os.symlink(tmp_path / "other", ranks.session)
+    ranks._remove_session()
+
+    assert (tmp_path / "other" / "precious").exists()

@@ -1,7 +1,7 @@
 """The runtime with byte code of an image's own Python, which may be of another version than the submitter's.
 
-Without it supervisor, connection and rank wrapper compile the runtime in every container anew: a tenth of a second of
-a core for each node. So a container of the image alone, which nothing of the user's ever gets into, compiles it once
+Without it supervisor and connection compile the runtime in every container anew: a tenth of a second of a core for each
+node. So a container of the image alone, which nothing of the user's ever gets into, compiles it once
 for all runs; the run store keeps it by engine and image, and nobody runs byte code that another image made.
 """
 

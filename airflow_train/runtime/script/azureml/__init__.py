@@ -1,6 +1,6 @@
 """`azureml` for scripts written for Azure ML, where azureml itself isn't installed; it steps aside where it is.
 
-The folder above this one comes first on PYTHONPATH, so that an installed azureml is found later: if it has
+What holds this package comes early on PYTHONPATH, so that an installed azureml is found later: if it has
 `azureml.core`, it takes this package's place; parts of it without a core (azureml.dataprep, say) are found beside ours.
 """
 
