@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from airflow_train.definitions.job import Job
 from airflow_train.lifecycle import cancel
 from airflow_train.runtime import protocol
 from tests.runtime.crowd import IMAGES
-from tests.targets.lab import LOCAL, Lab, until
-from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, verdict
+from tests.targets.lab import LOCAL, Lab, processes_of, until
+from tests.targets.worlds import MEET, READY, WAIT, launcher, ready, sessions, verdict
 
 pytestmark = pytest.mark.mpi
 #: About the mpirun of this machine.
@@ -172,6 +173,16 @@ def test_a_rank_killed_from_outside_is_named(lab: Lab, job: dict[str, Any], part
     said = verdict(lab, lab.wait(run_id))
 
     assert (said["status"], said["reason"], said["rank"], said["node"]) == ("Failed", "infrastructure", 2, 1)
+
+
+@local
+def test_a_run_that_is_gone_from_the_store_leaves_nothing_behind(lab: Lab, job: dict[str, Any]) -> None:
+    run_id = lab.start(MEET + READY + "time.sleep(1000)", **job)
+    ready(lab, run_id)
+    shutil.rmtree(lab.path(run_id))
+
+    until(lambda: processes_of(run_id) == [])
+    assert sessions(lab, run_id) == []
 
 
 @local
