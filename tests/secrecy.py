@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from airflow_train.runtime import protocol
 from tests.targets.lab import processes_of
 
 #: Characters that URLs, JSON, regular expressions and shells give a meaning.
@@ -36,7 +37,7 @@ def shown_in(folder: Path, *values: str) -> list[str]:
 
 
 def processes_showing(run_id: str, *values: str) -> list[str]:
-    """Processes of a run that show one of the values in their command line or environment, but for scripts."""
+    """Processes of a run that show one of the values in command line or environment, but for scripts and theirs."""
     forms = [value.encode() for value in values]
     found = []
     for pid, line in processes_of(run_id):
@@ -45,6 +46,7 @@ def processes_showing(run_id: str, *values: str) -> list[str]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()  # last: it may become a script meanwhile
         except OSError:  # it has ended
             continue
-        if b"train.py" not in command and any(form in command + environment for form in forms):
+        script = b"train.py" in command or f"{protocol.RANK}=".encode() in environment
+        if not script and any(form in command + environment for form in forms):
             found.append(line)
     return found
