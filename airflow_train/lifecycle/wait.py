@@ -24,8 +24,11 @@ from airflow_train.store.run_store import RunStore
 
 #: First pause between two looks; it grows by half up to the poll interval. Seconds.
 FIRST_PAUSE = 0.02
-#: A look reads a dozen files; in between, what costs next to nothing is asked this often. Seconds.
-GLANCE = 0.01
+#: A look reads a dozen files; in between, what costs next to nothing is asked this often, and the rarer the longer the
+#: run takes: a hundred times a second is felt by ranks on the same processors (a tenth of a collective). Seconds.
+GLANCE, RAREST_GLANCE = 0.01, 0.1
+#: Of the time that was waited so far.
+_SHARE = 0.02
 
 _ERRORS: dict[str, type[RunNotCompleted]] = {
     "build_failed": BuildFailed,
@@ -63,23 +66,27 @@ def wait(
     """
     longest = config.get_number("poll_interval") if poll_interval is None else poll_interval
     watcher = Watcher(store, run_id, secrets, ends)
-    pause = min(FIRST_PAUSE, longest)
-    deadline = None if timeout is None else time.monotonic() + timeout
+    pause, began = min(FIRST_PAUSE, longest), time.monotonic()
+    deadline = None if timeout is None else began + timeout
     while True:
         view = watcher.look(may_start=True)
         if on_look is not None:
             on_look(view)
         if view.terminal or (deadline is not None and time.monotonic() >= deadline):
             return view
-        _rest(watcher, pause, sleep)
+        glances = min(max(GLANCE, (time.monotonic() - began) * _SHARE), RAREST_GLANCE)
+        _rest(watcher, pause, glances, sleep)
         pause = min(pause * 1.5, longest)
 
 
-def _rest(watcher: Watcher, seconds: float, sleep: Callable[[float], object]) -> None:
-    """The pause between two looks, cut short by the end of the run where a glance shows it."""
+def _rest(watcher: Watcher, seconds: float, glances: float, sleep: Callable[[float], object]) -> None:
+    """The pause between two looks, cut short by the end of the run where a glance shows it.
+
+    :param glances: seconds between two of them.
+    """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        sleep(min(left, GLANCE))
+        sleep(min(left, glances))
         if watcher.glance():
             return
 
