@@ -196,7 +196,7 @@ class LaunchedRanks(ForkedRanks):
         data = content("/proc/%d/environ" % pid)
         data = content(os.path.join(self.session, "environment-%d" % number)) if data is None else data
         pairs = [one.partition(b"=") for one in (data or b"").split(b"\0") if one]
-        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs if name}  # none can be set
 
     def _run(self, one: dict[str, Any], control: int) -> int:
         for pipe in (*self._pipes, *self._waits.values()):

@@ -218,6 +218,14 @@ def test_a_script_that_meddles_neither_stops_nor_blocks_the_supervisor(session: 
     assert session.begun()["OMPI_COMM_WORLD_RANK"] == "0"
 
 
+def test_without_proc_the_environment_is_what_the_stand_in_has_left(tmp_path: Path) -> None:
+    ranks = LaunchedRanks({"ranks": []})
+    ranks.session = str(tmp_path)
+    (tmp_path / "environment-0").write_bytes(b"ONE=1\0=nameless\0TWO=a\nb=c\0")
+
+    assert ranks._environment_of(0, 2**30) == {"ONE": "1", "TWO": "a\nb=c"}
+
+
 def test_a_link_in_the_place_of_the_session_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "precious").touch()
