@@ -25,7 +25,7 @@ from airflow_train.store.run_store import RunStore
 #: First pause between two looks; it grows by half up to the poll interval. Seconds.
 FIRST_PAUSE = 0.02
 #: A look reads a dozen files; in between, what costs next to nothing is asked this often, and the rarer the longer the
-#: run takes: a hundred times a second is felt by ranks on the same processors (a tenth of a collective). Seconds.
+#: run takes: who waits for hours doesn't wake up a hundred times a second. Seconds.
 GLANCE, RAREST_GLANCE = 0.01, 0.1
 #: Of the time that was waited so far.
 _SHARE = 0.02
