@@ -246,7 +246,8 @@ def docker(*command: str, check: bool = True) -> str:
 
 
 def changed_image(name: str, *command: str) -> str:
-    """The test image after a command was run in it."""
+    """The test image after a command was run in it, in place of that of the last time."""
+    docker("image", "rm", f"airflow-train-test/{name}", check=False)
     docker("run", "--name", name, IMAGE, *command)
     try:
         docker("commit", name, f"airflow-train-test/{name}")
