@@ -50,13 +50,15 @@ def daemons(interface: str) -> Dict[str, str]:
     """What makes mpirun and its daemons meet on that network interface of this node.
 
     The daemons of Open MPI 5 take names only (`hosts.interface`), and find none whose number is too large for them, as
-    on a machine that has started ten thousands of containers. There the others are excluded, as far as they find those.
+    on a machine that has started ten thousands of containers. There the others are excluded, as far as they find those,
+    and who reaches whom isn't asked of the kernel: its answer has the number whole, theirs are the last 16 bits of it.
     """
     found = {"OMPI_MCA_oob_tcp_if_include": interface}
     if socket.if_nametoindex(interface) <= _MOST:
         return {**found, "PRTE_MCA_prte_if_include": interface}
     others = [name for _, name in socket.if_nameindex() if name != interface]
-    return {**found, "PRTE_MCA_prte_if_exclude": ",".join(others)}
+    weighted = {"PRTE_MCA_prtereachable": "weighted", "OMPI_MCA_reachable": "weighted"}
+    return {**found, **weighted, "PRTE_MCA_prte_if_exclude": ",".join(others)}
 
 
 def ranks(interface: str) -> Dict[str, str]:

@@ -13,7 +13,14 @@ from airflow_train.runtime import mpi_environment
     ("number", "told"),
     [
         (0x7FFF, {"PRTE_MCA_prte_if_include": "eth0"}),
-        (0x8000, {"PRTE_MCA_prte_if_exclude": "lo,eth1"}),
+        (
+            0x8000,
+            {
+                "OMPI_MCA_reachable": "weighted",
+                "PRTE_MCA_prtereachable": "weighted",
+                "PRTE_MCA_prte_if_exclude": "lo,eth1",
+            },
+        ),
     ],
 )
 def test_an_interface_whose_number_daemons_can_not_keep_is_not_named_to_them(
